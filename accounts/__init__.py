@@ -1,0 +1,1 @@
+"""Accounts, users and API keys; knows nothing of models or providers."""

@@ -1,0 +1,164 @@
+"""The one place where the core is wired: opens everything in order, closes it in reverse."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+
+from accounts.directory import KeyDirectory
+from accounts.limits_sql import LimitsSql
+from accounts.registry import Registry
+from billing.ledger_sql import Balances, LedgerSql
+from core.authentication import KeyAuthenticator
+from core.catalog.entries import Catalogue
+from core.engine.admission import Admission
+from core.engine.adoption import Adoption
+from core.engine.attempts import Attempts
+from core.engine.bookkeeping import Bookkeeper
+from core.engine.engine import Engine
+from core.engine.intake import Intake
+from core.engine.leases import LeaseKeeper
+from core.engine.leases_sql import LeasesSql
+from core.engine.library import Library
+from core.engine.records_read import RecordReads
+from core.engine.records_sql import RecordsSql
+from core.engine.retention import make_days
+from core.engine.supervisor import Supervisor
+from core.engine.upkeep import Upkeep
+from core.interceptors import Boundary
+from core.keyring import Keyring
+from core.log import Emit, Stopping
+from core.metrics import Metrics
+from core.policy.budgets import Budgets
+from core.policy.failover import Fleet
+from core.policy.health import HealthBook
+from core.providers.driver import Driver
+from core.services.admin import AdminService
+from core.services.billing import BillingService
+from core.services.convert import Converter
+from core.services.generation import GenerationService
+from core.services.models import ModelService
+from core.services.register import Services
+from storage.committer import Committer
+from storage.folder import FolderStore
+from storage.pool import connection_string, open_pool
+
+ADMIN_PURPOSE = "admin-token"
+MAXIMUM_CALLS = 10_000
+MAXIMUM_BYTES = 2 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CoreConfig:
+    """What the core needs from outside."""
+
+    database_url: str = field(repr=False)
+    keyring: Keyring = field(repr=False)
+    catalogue: Catalogue
+    outputs: Path
+    public_url: str
+    maximum_calls: int = MAXIMUM_CALLS
+    maximum_bytes: int = MAXIMUM_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """An open core, ready to be served by any number of servers."""
+
+    boundary: Boundary
+    services: Services
+    registry: Registry
+    keyring: Keyring
+    authenticator: KeyAuthenticator
+    committer: Committer
+    metrics: Metrics
+    engine: Engine
+    admission: Admission
+    health: HealthServicer
+    admin_token: str = field(repr=False)
+
+    def register(self, server: aio.Server) -> None:
+        """Add the contract and the health service to *server*."""
+        self.services.register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
+
+    async def begin_shutdown(self, seconds: float, emit: Emit) -> None:
+        """Refuse new work, and wait for what runs."""
+        emit(Stopping(self.engine.running))
+        self.admission.close()
+        await self.health.enter_graceful_shutdown()
+        await self.engine.drain(seconds)
+
+
+def admin_token(keyring: Keyring) -> str:
+    """The operator's token: it follows from the server key, so it is stored nowhere."""
+    return f"ra_{keyring.mac(ADMIN_PURPOSE).hex()}"
+
+
+@asynccontextmanager
+async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
+    """Everything behind the contract; nothing listens yet. Raises StorageUnavailable."""
+    metrics = Metrics()
+    emit = metrics.emit_to(emit)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(config.database_url))
+        await make_days(pool, datetime.now(UTC))
+        committer = await stack.enter_async_context(
+            Committer(config.database_url, [LimitsSql(), LedgerSql(), RecordsSql()])
+        )
+        driver = await stack.enter_async_context(Driver())
+        lease = LeaseKeeper(LeasesSql(pool))
+        await lease.acquire()
+        stack.push_async_callback(lease.release)
+        reads = RecordReads(pool)
+        library = Library(reads)
+        store = FolderStore(config.outputs)
+        fleet = Fleet(HealthBook(), Budgets(), random.random)
+        books = Bookkeeper(committer, lease.valid_epoch)
+        intake = Intake(config.catalogue, config.keyring)
+        engine = Engine(intake, fleet, Attempts(driver, emit), books, library, store, emit)
+        metrics.watch_running(lambda: engine.running)
+        admission = Admission(config.maximum_calls, config.maximum_bytes)
+        registry = Registry(pool)
+        services = Services(
+            GenerationService=GenerationService(
+                engine, library, admission, store, Converter(config.public_url)
+            ),
+            ModelService=ModelService(config.catalogue),
+            BillingService=BillingService(Balances(pool)),
+            AdminService=AdminService(registry, committer, config.keyring),
+        )
+        supervisor = await stack.enter_async_context(Supervisor(emit))
+        directory = KeyDirectory(pool)
+        conninfo = connection_string(config.database_url, "reapi-keys")
+        supervisor.run("keys", lambda: directory.listen(lambda: _connect(conninfo)))
+        adoption = Adoption(LeasesSql(pool), reads, committer, engine.is_running)
+        Upkeep(pool, lease, adoption, fleet.health, emit).start(supervisor)
+        authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
+        health = HealthServicer()
+        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        token = admin_token(config.keyring)
+        yield Core(
+            boundary=Boundary(authenticator, emit, token),
+            services=services,
+            registry=registry,
+            keyring=config.keyring,
+            authenticator=authenticator,
+            committer=committer,
+            metrics=metrics,
+            engine=engine,
+            admission=admission,
+            health=health,
+            admin_token=token,
+        )
+
+
+async def _connect(conninfo: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)

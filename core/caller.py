@@ -1,0 +1,39 @@
+"""Who makes a call."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A credential that was found good."""
+
+    account_id: UUID
+    key_id: UUID
+    sandbox: bool = False
+    """A test key: served by the simulator, for nothing."""
+    admin: bool = False
+
+
+NOBODY = Caller(UUID(int=0), UUID(int=0))
+OPERATOR = Caller(UUID(int=0), UUID(int=0), admin=True)
+
+_current: ContextVar[Caller] = ContextVar("caller")
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def current_caller() -> Caller:
+    """The caller of the RPC that runs now."""
+    return _current.get()
+
+
+def current_request_id() -> str:
+    """The id that the bridge gave the HTTP request, or empty."""
+    return _request_id.get()
+
+
+def enter_call(caller: Caller, request_id: str) -> None:
+    """Set both for the task of one RPC."""
+    _current.set(caller)
+    _request_id.set(request_id)

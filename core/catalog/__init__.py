@@ -1,0 +1,1 @@
+"""What is on offer, as data: models, channels and prices in TOML, and their loader."""

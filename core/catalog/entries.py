@@ -1,0 +1,154 @@
+"""What the catalogue holds: frozen models, their schemas and prices, and their channels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from billing.pricing import PriceRow
+from core.errors import GatewayError, Reason
+from core.model import Channel, Kind, Role
+
+Value = str | int | float | bool
+
+
+class Status(StrEnum):
+    """Whether a model can be used."""
+
+    ACTIVE = "active"
+    COMING_SOON = "coming_soon"
+    DEPRECATED = "deprecated"
+
+
+class ParameterType(StrEnum):
+    """What a parameter's value is; a size is `WIDTHxHEIGHT`, or one of its `values`."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSchema:
+    """What one parameter accepts. Names are those of `reapi.v1.Parameters` and its extras.
+
+    Of a number, `minimum` and `maximum` bound its value; of a string, its length.
+    """
+
+    name: str
+    type: ParameterType
+    required: bool = False
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    default: Value | None = None
+    """What absence means. The same value given is left out of an `Ask`."""
+    description: str = ""
+    multiple_of: int = 1
+    """Of both sides of a size."""
+    maximum_ratio: float | None = None
+    """Of the longer side of a size to the shorter."""
+    maximum_side: int | None = None
+    maximum_pixels: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one parameter, or one value of it, demands of the rest of the request."""
+
+    parameter: str
+    value: str = ""
+    """Empty: any value other than the default."""
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    forbidden_with_inputs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputRule:
+    """Which files a model takes in one role."""
+
+    role: Role
+    maximum: int
+    media_types: tuple[str, ...]
+    maximum_bytes: int
+    same_size_as: Role | None = None
+    """The first input of that role must be there and have as many pixels each way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a caller names."""
+
+    id: str
+    display_name: str
+    owner: str
+    kind: Kind
+    status: Status
+    created: date
+    aliases: tuple[str, ...]
+    parameters: Mapping[str, ParameterSchema]
+    rules: tuple[Rule, ...]
+    inputs: Mapping[Role, InputRule]
+    resolutions: Mapping[str, int]
+    """Class of a size by its pixels, ascending: `{"1k": 1600000, …}`."""
+    prices: tuple[PriceRow, ...]
+
+    @property
+    def maximum_inputs(self) -> int:
+        """How many files it takes in all."""
+        return sum(rule.maximum for rule in self.inputs.values())
+
+    @property
+    def defaults(self) -> Mapping[str, Value]:
+        """What absent parameters mean."""
+        return {
+            name: schema.default
+            for name, schema in self.parameters.items()
+            if schema.default is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that can be asked for, and where. Iterates over the models by id."""
+
+    version: str
+    """SHA-256 (hex) of the content, without credentials."""
+    models: Mapping[str, Model]
+    channels: Mapping[str, Channel]
+    """Those that can be used: enabled, with a credential."""
+    routes: Mapping[str, tuple[Channel, ...]]
+    """By model id, in order of priority."""
+    aliases: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What an operator should know: channels that were left out, and why."""
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.models.values())
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def model(self, name: str) -> Model:
+        """Find a model by id or alias; raises MODEL_NOT_FOUND."""
+        model = self.models.get(self.aliases.get(name, name))
+        if model is None:
+            raise GatewayError(
+                Reason.MODEL_NOT_FOUND, "There is no model of this name.", parameter="model"
+            )
+        return model
+
+    def usable_model(self, name: str) -> Model:
+        """Find a model that can be used now; raises MODEL_NOT_FOUND."""
+        model = self.model(name)
+        if model.status is Status.COMING_SOON:
+            raise GatewayError(
+                Reason.MODEL_NOT_FOUND, "The model is not available yet.", parameter="model"
+            )
+        return model
+
+    def channels_of(self, model: Model) -> tuple[Channel, ...]:
+        """Give the model's channels in order of priority."""
+        return self.routes.get(model.id, ())

@@ -1,0 +1,184 @@
+"""The two commits of a generation: one before anybody is asked, one after the outcome."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from accounts.limits import Allowance, KeyRelease, KeyUse
+from billing.ledger import Hold, Settle, Void
+from core.caller import Caller
+from core.engine.records import (
+    AssetRecord,
+    AttemptRecord,
+    Claimed,
+    FinishGeneration,
+    HideGeneration,
+    MarkOrphan,
+    NewGeneration,
+    Replay,
+    RequestCancel,
+)
+from core.engine.refusals import refusal_error
+from core.errors import GatewayError, Reason
+from core.model import EMPTY_REPORT, GenerationState, Kind, Report
+from storage.commits import SETTLE_PATIENCE, Commit, Commits, Refused, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is recorded of a request when it is accepted."""
+
+    id: UUID
+    model: str
+    kind: Kind
+    catalogue_version: str
+    endpoint: str
+    request_id: str
+    count: int
+    quoted_micros: int
+    fingerprint: bytes = field(repr=False)
+    idempotency_key: bytes | None = field(repr=False)
+    is_retry: bool
+    channel: str
+    """The first to be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An accepted generation's place in the books, until it is closed."""
+
+    id: UUID
+    account_id: UUID
+    key_id: UUID
+    hold_id: UUID
+    owner_epoch: int
+    model: str
+    mark: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a generation ended. Charged nothing unless it SUCCEEDED."""
+
+    state: GenerationState
+    attempts: tuple[AttemptRecord, ...]
+    channel: str = ""
+    error: GatewayError | None = None
+    assets: tuple[AssetRecord, ...] = ()
+    charged_micros: int = 0
+    report: Report = EMPTY_REPORT
+
+
+class Bookkeeper:
+    """Writes generations into the books. *epoch* is that of this process's lease."""
+
+    def __init__(self, commits: Commits, epoch: Callable[[], int]) -> None:
+        self._commits = commits
+        self._epoch = epoch
+
+    async def open(
+        self, caller: Caller, opening: Opening
+    ) -> tuple[Entry, Allowance] | Replay | Claimed:
+        """Record the request and hold its price; or find the generation that answers it.
+
+        Raises GatewayError when it is refused, and CommitUnanswered.
+        """
+        entry = Entry(
+            opening.id,
+            caller.account_id,
+            caller.key_id,
+            uuid4(),
+            self._epoch(),
+            opening.model,
+            uuid4(),
+        )
+        verdict = await self._commits.commit(Commit(_hold(caller, opening, entry)))
+        if isinstance(verdict, Refused):
+            if isinstance(verdict.refusal, Replay | Claimed):
+                return verdict.refusal
+            raise refusal_error(verdict.refusal)
+        allowance = verdict.answers[1]
+        assert isinstance(allowance, Allowance)
+        return entry, allowance
+
+    async def close(self, entry: Entry, outcome: Outcome) -> Verdict:
+        """Settle or void, and record the end; refused when somebody else ended it before.
+
+        Raises CommitUnanswered after half a minute without an answer.
+        """
+        return await self._commits.commit(Commit(_finish(entry, outcome), SETTLE_PATIENCE))
+
+    async def request_cancel(self, account_id: UUID, id_: UUID) -> None:
+        """Note that the caller asks for an end; raises GENERATION_NOT_FOUND."""
+        await self._change(RequestCancel(id_, account_id))
+
+    async def hide(self, account_id: UUID, id_: UUID) -> None:
+        """Delete it for its account; raises GENERATION_NOT_FOUND."""
+        await self._change(HideGeneration(id_, account_id))
+
+    async def mark_orphan(self, account_id: UUID, id_: UUID) -> None:
+        """Note that the answer did not arrive; raises GENERATION_NOT_FOUND."""
+        await self._change(MarkOrphan(id_, account_id))
+
+    async def _change(self, part: RequestCancel | HideGeneration | MarkOrphan) -> None:
+        verdict = await self._commits.commit(Commit((part,)))
+        if isinstance(verdict, Refused):
+            raise GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")
+
+
+def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
+    quoted = 0 if caller.sandbox else opening.quoted_micros
+    return (
+        NewGeneration(
+            id=entry.id,
+            account_id=entry.account_id,
+            key_id=entry.key_id,
+            hold_id=entry.hold_id,
+            owner_epoch=entry.owner_epoch,
+            model=opening.model,
+            kind=opening.kind,
+            catalogue_version=opening.catalogue_version,
+            endpoint=opening.endpoint,
+            request_id=opening.request_id,
+            requested_count=opening.count,
+            quoted_micros=quoted,
+            fingerprint=opening.fingerprint,
+            first_attempt=AttemptRecord(1, opening.channel, entry.mark),
+            idempotency_key=opening.idempotency_key,
+            claim=opening.is_retry and opening.idempotency_key is None,
+            sandbox=caller.sandbox,
+        ),
+        KeyUse(entry.account_id, entry.key_id),
+        Hold(entry.hold_id, entry.account_id, quoted),
+    )
+
+
+def _finish(entry: Entry, outcome: Outcome) -> tuple[object, ...]:
+    succeeded = outcome.state is GenerationState.SUCCEEDED
+    error, report = outcome.error, outcome.report
+    finish = FinishGeneration(
+        id=entry.id,
+        account_id=entry.account_id,
+        key_id=entry.key_id,
+        owner_epoch=entry.owner_epoch,
+        model=entry.model,
+        state=outcome.state,
+        reason=Reason(error.reason) if error is not None else None,
+        metadata=error.metadata if error is not None else {},
+        channel=outcome.channel,
+        attempts=outcome.attempts,
+        assets=outcome.assets,
+        delivered_count=len(outcome.assets),
+        charged_micros=outcome.charged_micros,
+        usage=report.usage,
+        size=report.size,
+        quality=report.quality,
+        background=report.background,
+        output_format=report.output_format,
+    )
+    resolve = (
+        Settle(uuid4(), entry.account_id, entry.hold_id, outcome.charged_micros)
+        if succeeded
+        else Void(uuid4(), entry.account_id, entry.hold_id)
+    )
+    return finish, resolve, KeyRelease(entry.account_id, entry.key_id)

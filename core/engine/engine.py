@@ -1,0 +1,345 @@
+"""Runs generations: one commit before, attempts between, one commit after.
+
+The engine awaits and decides nothing: what is valid and what it costs is the catalogue's,
+who serves it is the policy's, whether it is paid for is the commit's.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from core.caller import Caller
+from core.engine.admission import Slot
+from core.engine.attempts import Attempts, Course, Made
+from core.engine.bookkeeping import Bookkeeper, Entry, Outcome
+from core.engine.events import (
+    Accepted,
+    Charged,
+    Completed,
+    Event,
+    Failed,
+    Live,
+    OutputReady,
+    RateLimit,
+    ending,
+    replay,
+)
+from core.engine.ids import new_id
+from core.engine.intake import Intake, Job
+from core.engine.library import Library
+from core.engine.order import Order
+from core.engine.outputs import Kept, Store, discard, keep
+from core.engine.records import Claimed, Replay
+from core.errors import GatewayError, Reason
+from core.log import Emit, defect
+from core.model import Failure, Generation, GenerationState
+from core.policy.decisions import Attempt, Stop
+from core.policy.failover import Failover, Fleet
+from storage.commits import CommitRejected, CommitUnanswered, Refused
+
+WATCH_SECONDS = 0.25
+"""How often a generation of another process is looked at."""
+
+Numbered = tuple[int, Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A generation that was accepted now, or found again. Call `watch` once."""
+
+    generation: Generation
+    watch: Callable[[], AsyncGenerator[Numbered, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Everything that belongs to a generation while it runs."""
+
+    caller: Caller
+    job: Job
+    entry: Entry
+    accepted: Generation
+    live: Live
+    failover: Failover
+    first: Attempt
+    slot: Slot
+
+
+class Engine:
+    """The generations of this process."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        fleet: Fleet,
+        attempts: Attempts,
+        books: Bookkeeper,
+        library: Library,
+        store: Store,
+        emit: Emit,
+    ) -> None:
+        self._intake = intake
+        self._fleet = fleet
+        self._attempts = attempts
+        self._books = books
+        self._library = library
+        self._store = store
+        self._emit = emit
+        self._live: dict[UUID, Live] = {}
+        self._opening: set[UUID] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def running(self) -> int:
+        """How many generations run in this process."""
+        return len(self._live)
+
+    def is_running(self, id_: UUID) -> bool:
+        """Whether this process works on it: from before its first commit to after its last."""
+        return id_ in self._live or id_ in self._opening
+
+    async def start(self, caller: Caller, order: Order, slot: Slot) -> Ticket:
+        """Accept a request, or find the generation that answers it.
+
+        The *slot* is given back when the generation ends. Raises GatewayError and
+        StorageUnavailable; then nothing is held, and the slot is the caller's to release.
+        """
+        job = self._intake.examine(caller, order)
+        # The generation lives in a task of its own from the start: a caller who goes away
+        # during the commit must not leave a hold behind that nobody works for.
+        ticket: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        self._spawn(self._live_through(caller, job, slot, ticket))
+        try:
+            return await asyncio.shield(ticket)
+        except asyncio.CancelledError:
+            ticket.add_done_callback(lambda found: self._unwatched(caller, found))
+            raise
+
+    def _unwatched(self, caller: Caller, ticket: "asyncio.Future[Ticket]") -> None:
+        """A generation was accepted after its caller had gone."""
+        if not ticket.cancelled() and ticket.exception() is None:
+            self.caller_left(caller, ticket.result().generation.id, detached=True)
+
+    async def _live_through(
+        self, caller: Caller, job: Job, slot: Slot, ticket: "asyncio.Future[Ticket]"
+    ) -> None:
+        """One generation, from the first commit to the last."""
+        failover = Failover(self._fleet, job.routing)
+        id_ = new_id()
+        self._opening.add(id_)
+        try:
+            running = await self._open(caller, job, slot, failover, id_)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the ticket
+            failover.close()
+            ticket.set_exception(error)
+            return
+        finally:
+            self._opening.discard(id_)
+        if isinstance(running, Ticket):
+            failover.close()
+            slot.release()
+            ticket.set_result(running)
+            return
+        ticket.set_result(Ticket(running.accepted, running.live.watch))
+        await self._run(running)
+
+    async def _open(
+        self, caller: Caller, job: Job, slot: Slot, failover: Failover, id_: UUID
+    ) -> Running | Ticket:
+        """Commit the hold; or find the generation that answers a repeated request."""
+        first = failover.next_channel(monotonic())
+        if isinstance(first, Stop):
+            raise first.to_error()
+        opened = await self._books.open(caller, self._intake.opening(job, id_, first.channel.name))
+        if isinstance(opened, Replay | Claimed):
+            return await self._again(caller, opened.generation_id)
+        entry, allowance = opened
+        generation = job.accepted(caller, entry, datetime.now(UTC), first.channel.name)
+        live = Live(entry.id, caller.account_id, entry.owner_epoch)
+        limit = RateLimit(allowance.limit, allowance.remaining, allowance.reset_us / 1e6)
+        live.publish(Accepted(generation, rate_limit=limit))
+        self._live[entry.id] = live
+        return Running(caller, job, entry, generation, live, failover, first, slot)
+
+    async def watch(
+        self, caller: Caller, id_: UUID, after: int = 0
+    ) -> AsyncGenerator[Numbered, None]:
+        """The events of a generation after sequence number *after*, from any process."""
+        live = self._live.get(id_)
+        if live is not None and live.account_id == caller.account_id and not live.delete_asked:
+            return live.watch(after)
+        generation = await self._library.find(caller.account_id, id_)
+        return self._follow(generation, after)
+
+    async def cancel(self, caller: Caller, id_: UUID) -> Generation:
+        """Ask to stop: granted if no channel was asked since, else it finishes and is charged."""
+        await self._books.request_cancel(caller.account_id, id_)
+        live = self._live.get(id_)
+        if live is not None:
+            live.cancel_asked = True
+        return await self._library.find(caller.account_id, id_)
+
+    async def delete(self, caller: Caller, id_: UUID) -> int:
+        """Hide it and delete its outputs, also those that arrive later."""
+        generation = await self._library.find(caller.account_id, id_)
+        await self._books.hide(caller.account_id, id_)
+        live = self._live.get(id_)
+        if live is not None:
+            live.cancel_asked = live.delete_asked = True
+        return await discard(self._store, generation.assets)
+
+    async def abandon(self, caller: Caller, id_: UUID) -> None:
+        """Let an SDK's retry claim it."""
+        await self._books.mark_orphan(caller.account_id, id_)
+
+    def caller_left(self, caller: Caller, id_: UUID, *, detached: bool) -> None:
+        """The call that started or watched it is gone (semantics.md 6)."""
+        if detached:
+            self._spawn(self.abandon(caller, id_))
+        elif id_ in self._live:
+            self._live[id_].cancel_asked = True
+            self._spawn(self._books.request_cancel(caller.account_id, id_))
+
+    async def drain(self, seconds: float) -> int:
+        """Wait for what runs; returns how many generations are left after *seconds*."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        return len(self._live)
+
+    async def _again(self, caller: Caller, id_: UUID) -> Ticket:
+        """The generation that answers a repeated request, finished or still running."""
+        live = self._live.get(id_)
+        generation = await self._library.find(caller.account_id, id_)
+        if live is None:
+            return Ticket(generation, lambda: self._follow(generation))
+        return Ticket(generation, lambda: _replayed(live, generation))
+
+    async def _follow(
+        self, generation: Generation, after: int = 0
+    ) -> AsyncGenerator[Numbered, None]:
+        """Replay from rows, and look again until it ends."""
+        events = replay(generation)
+        for numbered in events:
+            if numbered[0] > after:
+                yield numbered
+        seq = max(after, events[-1][0])
+        while not generation.state.is_terminal:
+            await asyncio.sleep(WATCH_SECONDS)
+            generation = await self._library.find(generation.account_id, generation.id)
+            if generation.state.is_terminal:
+                for event in ending(generation):
+                    seq += 1
+                    yield seq, event
+
+    async def _run(self, running: Running) -> None:
+        """From acceptance to the terminal event, whatever happens."""
+        course = Course(monotonic(), running.entry.mark)
+        try:
+            with running.failover:
+                if running.live.cancel_asked:
+                    raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+                made = await self._attempts.run(
+                    running.job.ask, running.failover, running.first, running.live, course
+                )
+            await self._deliver(running, made, course)
+        except GatewayError as error:
+            await self._fail(running, error, course)
+        except Exception as defective:  # noqa: BLE001 - the supervision boundary of generations
+            self._emit(defect("generation", defective))
+            await self._fail(running, GatewayError(Reason.INTERNAL, "The gateway failed."), course)
+        finally:
+            del self._live[running.entry.id]
+            running.slot.release()
+
+    async def _deliver(self, running: Running, made: Made, course: Course) -> None:
+        """Keep the outputs, settle, and only then show them."""
+        now = datetime.now(UTC)
+        try:
+            kept = await keep(self._store, running.entry.id, made.finals, made.probes, now)
+        except OSError:
+            raise GatewayError(
+                Reason.STORAGE_UNAVAILABLE, "The output could not be stored.", retry_after=1
+            ) from None
+        charged = 0 if running.caller.sandbox else running.job.charge(len(kept))
+        outcome = Outcome(
+            GenerationState.SUCCEEDED,
+            tuple(course.records),
+            made.channel,
+            assets=tuple(item.record for item in kept),
+            charged_micros=charged,
+            report=made.report,
+        )
+        if not await self._close(running, outcome, kept):
+            return
+        if running.live.delete_asked:
+            await discard(self._store, [item.asset for item in kept])
+        ended = replace(
+            running.accepted,
+            state=GenerationState.SUCCEEDED,
+            ended_at=datetime.now(UTC),
+            delivered_count=len(kept),
+            charged_micros=charged,
+            channel=made.channel,
+            attempt_count=len(course.records),
+            assets=tuple(item.asset for item in kept),
+            report=made.report,
+        )
+        outputs = [OutputReady(item.asset, item.data) for item in kept]
+        running.live.publish(*outputs, Charged(charged, made.report.usage), Completed(ended))
+
+    async def _close(self, running: Running, outcome: Outcome, kept: list[Kept]) -> bool:
+        """Commit the end; False when it was not ours to end, and then the caller is told."""
+        try:
+            verdict = await self._books.close(running.entry, outcome)
+        except CommitUnanswered:
+            return True  # the operator bears it: it was made, so it is delivered (semantics.md 16)
+        if not isinstance(verdict, Refused):
+            return True
+        await discard(self._store, [item.asset for item in kept])
+        error = GatewayError(Reason.REQUEST_NOT_RETAINED, "Another process ended the generation.")
+        running.live.publish(Failed(error, _failed(running.accepted, error, outcome)))
+        return False
+
+    async def _fail(self, running: Running, error: GatewayError, course: Course) -> None:
+        cancelled = error.reason is Reason.CANCELLED
+        state = GenerationState.CANCELLED if cancelled else GenerationState.FAILED
+        channel = course.records[-1].channel if course.records else ""
+        outcome = Outcome(state, tuple(course.records), channel, error)
+        try:
+            await self._books.close(running.entry, outcome)
+        except (CommitUnanswered, CommitRejected) as unrecorded:
+            # The stray pass voids it later; the caller is told now.
+            self._emit(defect("void", unrecorded))
+        running.live.publish(Failed(error, _failed(running.accepted, error, outcome)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._emit(defect("background", error))
+
+
+def _failed(accepted: Generation, error: GatewayError, outcome: Outcome) -> Generation:
+    return replace(
+        accepted,
+        state=outcome.state,
+        ended_at=datetime.now(UTC),
+        charged_micros=0,
+        channel=outcome.channel,
+        attempt_count=max(1, len(outcome.attempts)),
+        failure=Failure(error.reason, error.metadata),
+    )
+
+
+async def _replayed(live: Live, generation: Generation) -> AsyncGenerator[Numbered, None]:
+    """The events of a running twin; the first says that they are a replay."""
+    async for seq, event in live.watch():
+        yield seq, Accepted(generation, replayed=True) if isinstance(event, Accepted) else event

@@ -1,0 +1,161 @@
+"""Examines requests: valid, priced and fingerprinted, before anything is awaited."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+
+from billing.pricing import quote
+from core.caller import Caller
+from core.catalog import schema
+from core.catalog.entries import Catalogue, Model
+from core.engine.bookkeeping import Entry, Opening
+from core.engine.order import Order, RawInput
+from core.errors import GatewayError, Reason
+from core.keyring import Keyring
+from core.media import probe
+from core.model import Ask, Generation, GenerationState, Input
+from core.policy.failover import Plan
+from core.policy.routing import Needs, Preference, operation_of
+
+FINGERPRINT = "request"
+IDEMPOTENCY = "idempotency-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request that may be accepted."""
+
+    ask: Ask
+    model: Model
+    routing: Plan
+    quoted_micros: int
+    priced_at: datetime
+    fingerprint: bytes = field(repr=False)
+    idempotency_key: bytes | None = field(repr=False)
+    endpoint: str
+    request_id: str
+    is_retry: bool
+
+    def charge(self, delivered: int) -> int:
+        """What *delivered* outputs cost, at the prices of the acceptance."""
+        facts = schema.price_facts(self.model, self.ask)
+        return quote(self.model.prices, facts, {"image": delivered}, self.priced_at)
+
+    def accepted(self, caller: Caller, entry: Entry, now: datetime, channel: str) -> Generation:
+        """The generation as it stands once its hold is committed."""
+        return Generation(
+            id=entry.id,
+            account_id=caller.account_id,
+            model=self.model.id,
+            kind=self.model.kind,
+            state=GenerationState.ACCEPTED,
+            created_at=now,
+            requested_count=self.ask.count,
+            quoted_micros=0 if caller.sandbox else self.quoted_micros,
+            channel=channel,
+            sandbox=caller.sandbox,
+            epoch=entry.owner_epoch,
+        )
+
+
+class Intake:
+    """Turns orders into jobs. *now* is the wall clock, for prices."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        keyring: Keyring,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._catalogue = catalogue
+        self._keyring = keyring
+        self._now = now
+
+    def examine(self, caller: Caller, order: Order) -> Job:
+        """Check, price and fingerprint; raises GatewayError naming the parameter."""
+        model = self._catalogue.usable_model(order.model)
+        ask = schema.validate(
+            model,
+            order.prompt,
+            order.given,
+            [_probed(item) for item in order.inputs],
+            count=order.count,
+            partials=order.partials,
+            end_user=order.end_user,
+        )
+        now = self._now()
+        quoted = quote(model.prices, schema.price_facts(model, ask), schema.price_units(ask), now)
+        wish = order.routing
+        routing = Plan(
+            self._catalogue.channels_of(model),
+            operation_of(ask),
+            Needs.of(ask, model.defaults),
+            Preference(wish.only, wish.excluded, wish.regions),
+            key=str(caller.key_id),
+        )
+        key = order.idempotency_key
+        return Job(
+            ask=ask,
+            model=model,
+            routing=routing,
+            quoted_micros=quoted,
+            priced_at=now,
+            fingerprint=self._fingerprint(ask),
+            idempotency_key=None
+            if key is None
+            else self._keyring.mac(IDEMPOTENCY, key.reveal().encode()),
+            endpoint=order.endpoint,
+            request_id=order.request_id,
+            is_retry=order.retry_number > 0,
+        )
+
+    def opening(self, job: Job, id_: UUID, channel: str) -> Opening:
+        """What is recorded of the job when it is accepted."""
+        return Opening(
+            id=id_,
+            model=job.model.id,
+            kind=job.model.kind,
+            catalogue_version=self._catalogue.version,
+            endpoint=job.endpoint,
+            request_id=job.request_id,
+            count=job.ask.count,
+            quoted_micros=job.quoted_micros,
+            fingerprint=job.fingerprint,
+            idempotency_key=job.idempotency_key,
+            is_retry=job.is_retry,
+            channel=channel,
+        )
+
+    def _fingerprint(self, ask: Ask) -> bytes:
+        """A keyed digest of everything that makes the request what it is.
+
+        Keyed, because a plain hash of a prompt can be guessed (semantics.md 4).
+        """
+        facts: Mapping[str, object] = {
+            "model": ask.model,
+            "count": ask.count,
+            "partials": ask.partials,
+            "parameters": dict(ask.parameters),
+            "roles": [item.role for item in ask.inputs],
+        }
+        return self._keyring.mac(
+            FINGERPRINT,
+            orjson.dumps(facts, option=orjson.OPT_SORT_KEYS),
+            ask.prompt.reveal().encode(),
+            b"" if ask.end_user is None else ask.end_user.reveal().encode(),
+            *(item.data.reveal() for item in ask.inputs),
+        )
+
+
+def _probed(item: RawInput) -> Input:
+    found = probe(item.data.reveal())
+    if found is None:
+        raise GatewayError(
+            Reason.INVALID_INPUT,
+            f"`{item.parameter}` is not a readable PNG, JPEG or WebP image.",
+            parameter=item.parameter,
+        )
+    return Input(item.role, item.data, found.media_type, found.width, found.height, item.parameter)

@@ -1,0 +1,49 @@
+"""A request as it came in: parsed, not yet checked against a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.body import Body
+from core.model import Role
+
+MAXIMUM_INLINE_BYTES = 64 * 1024 * 1024
+"""Of all inline inputs of one request together (semantics.md 19)."""
+
+ParameterValue = str | int | float | bool | list["ParameterValue"] | dict[str, "ParameterValue"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawInput:
+    """One inline file, not yet looked at."""
+
+    role: Role
+    data: Body[bytes]
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which channels the caller allows."""
+
+    only: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller asks for, and how."""
+
+    model: str
+    prompt: Body[str]
+    given: Mapping[str, ParameterValue] = field(default_factory=dict, repr=False)
+    """Parameters by canonical name, as they came."""
+    inputs: tuple[RawInput, ...] = ()
+    count: int | None = None
+    partials: int = 0
+    end_user: Body[str] | None = None
+    idempotency_key: Body[str] | None = None
+    retry_number: int = 0
+    routing: Routing = Routing()
+    endpoint: str = ""
+    request_id: str = ""

@@ -1,0 +1,235 @@
+"""What may be written about generations: replays, claims, owners and ends. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.engine.records import (
+    Adopt,
+    AlreadyTerminal,
+    Claimed,
+    FinishGeneration,
+    GenerationUnknown,
+    HideGeneration,
+    IdempotencyMismatch,
+    MarkOrphan,
+    NewGeneration,
+    NoteJob,
+    NotOwner,
+    Replay,
+    RequestCancel,
+    SubmitAttempt,
+)
+from core.model import GenerationState
+
+Part = (
+    NewGeneration
+    | FinishGeneration
+    | SubmitAttempt
+    | NoteJob
+    | Adopt
+    | MarkOrphan
+    | RequestCancel
+    | HideGeneration
+)
+Refusal = Replay | IdempotencyMismatch | Claimed | GenerationUnknown | AlreadyTerminal | NotOwner
+PARTS: tuple[type, ...] = (
+    NewGeneration,
+    FinishGeneration,
+    SubmitAttempt,
+    NoteJob,
+    Adopt,
+    MarkOrphan,
+    RequestCancel,
+    HideGeneration,
+)
+
+KEY_DAYS = 1
+"""How long an idempotency key is remembered, and how old an orphan may be claimed."""
+DAY_US = 86_400_000_000
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where a generation stands, as a commit sees it."""
+
+    account_id: UUID
+    state: GenerationState
+    owner_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedKey:
+    """An idempotency row."""
+
+    request: bytes
+    generation_id: UUID
+    expires_us: int
+
+
+KeyName = tuple[UUID, bytes]
+"""Account and HMAC of an idempotency key."""
+Twin = tuple[UUID, UUID, bytes]
+"""Account, key and fingerprint: what makes a request an SDK's retry of another."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The rows that may matter for a batch."""
+
+    standings: dict[UUID, Standing] = field(default_factory=dict)
+    keys: dict[KeyName, RememberedKey] = field(default_factory=dict)
+    orphans: dict[Twin, list[UUID]] = field(default_factory=dict)
+    """The claimable ones, oldest first."""
+    attempts: Mapping[tuple[UUID, int], UUID] = field(default_factory=dict)
+    """Marks, by generation and number; of careful batches only."""
+
+
+class RecordsBook:
+    """Who may begin, change and end generations, by what the rows say."""
+
+    def __init__(self, found: Found, now_us: int) -> None:
+        self.now_us = now_us
+        self.created: list[NewGeneration] = []
+        self.finished: list[FinishGeneration] = []
+        self.submitted: list[SubmitAttempt] = []
+        self.jobs: list[NoteJob] = []
+        self.adopted: list[Adopt] = []
+        self.claimed: list[tuple[UUID, UUID]] = []
+        """Account and id of orphans."""
+        self.marked: list[MarkOrphan | RequestCancel | HideGeneration] = []
+        self.remembered: dict[KeyName, RememberedKey] = {}
+        self.forgotten: list[KeyName] = []
+        """Expired idempotency rows in the way of new ones."""
+        self._found = found
+
+    def recalls(self, part: Part) -> bool:
+        match part:
+            case NewGeneration():
+                return self._standing(part.account_id, part.id) is not None
+            case SubmitAttempt():
+                name = (part.generation_id, part.attempt.number)
+                return self._found.attempts.get(name) == part.attempt.mark
+            case _:
+                # An end is recognised by the transfer that it travels with; the others may be
+                # done twice.
+                return False
+
+    def recall(self, part: Part) -> GenerationState | None:
+        return self._answer(part)
+
+    def refusal(self, part: Part) -> Refusal | None:
+        match part:
+            case NewGeneration():
+                return self._remembered(part) or self._claimable(part)
+            case MarkOrphan() | RequestCancel() | HideGeneration():
+                known = self._standing(part.account_id, part.id)
+                return GenerationUnknown() if known is None else None
+            case Adopt():
+                # Adopting twice is adopting once: the answer to the first may have been lost.
+                standing = self._standing(part.account_id, part.id)
+                if standing is not None and standing.owner_epoch == part.to_epoch:
+                    return None
+                return self._not_changeable(part.account_id, part.id, part.from_epoch)
+            case FinishGeneration():
+                return self._not_changeable(part.account_id, part.id, part.owner_epoch)
+            case SubmitAttempt() | NoteJob():
+                return self._not_changeable(part.account_id, part.generation_id, part.owner_epoch)
+
+    def turned_away(self, part: Part, refusal: Refusal) -> None:
+        """A claim is the one refusal that leaves a trace: nobody else may claim that orphan."""
+        if isinstance(refusal, Claimed) and isinstance(part, NewGeneration):
+            self._found.orphans[twin(part)].remove(refusal.generation_id)
+            self.claimed.append((part.account_id, refusal.generation_id))
+
+    def take(self, part: Part) -> GenerationState | None:
+        match part:
+            case NewGeneration():
+                self._create(part)
+            case FinishGeneration():
+                self._found.standings[part.id].state = part.state
+                self.finished.append(part)
+            case SubmitAttempt():
+                self.submitted.append(part)
+            case NoteJob():
+                self._found.standings[part.generation_id].state = GenerationState.RUNNING
+                self.jobs.append(part)
+            case Adopt():
+                self._found.standings[part.id].owner_epoch = part.to_epoch
+                self.adopted.append(part)
+            case MarkOrphan() | RequestCancel() | HideGeneration():
+                self.marked.append(part)
+        return self._answer(part)
+
+    def _answer(self, part: Part) -> GenerationState | None:
+        """The state, to who asks for a cancellation or a deletion."""
+        if not isinstance(part, (RequestCancel, HideGeneration)):
+            return None
+        standing = self._standing(part.account_id, part.id)
+        return None if standing is None else standing.state
+
+    def _standing(self, account_id: UUID, generation_id: UUID) -> Standing | None:
+        standing = self._found.standings.get(generation_id)
+        return standing if standing is not None and standing.account_id == account_id else None
+
+    def _not_changeable(
+        self, account_id: UUID, generation_id: UUID, owner_epoch: int
+    ) -> Refusal | None:
+        standing = self._standing(account_id, generation_id)
+        if standing is None:
+            return GenerationUnknown()
+        if standing.state.is_terminal:
+            return AlreadyTerminal(standing.state)
+        if standing.owner_epoch != owner_epoch:
+            return NotOwner(standing.owner_epoch)
+        return None
+
+    def _remembered(self, part: NewGeneration) -> Replay | IdempotencyMismatch | None:
+        if part.idempotency_key is None:
+            return None
+        row = self._found.keys.get((part.account_id, part.idempotency_key))
+        if row is None or row.expires_us <= self.now_us:
+            return None
+        if row.request != part.fingerprint:
+            return IdempotencyMismatch()
+        return Replay(row.generation_id)
+
+    def _claimable(self, part: NewGeneration) -> Claimed | None:
+        orphans = self._found.orphans.get(twin(part)) if part.claim else None
+        return Claimed(orphans[0]) if orphans else None
+
+    def _create(self, part: NewGeneration) -> None:
+        self.created.append(part)
+        standing = Standing(part.account_id, GenerationState.ACCEPTED, part.owner_epoch)
+        self._found.standings[part.id] = standing
+        if part.idempotency_key is not None:
+            name = (part.account_id, part.idempotency_key)
+            if name in self._found.keys:
+                self.forgotten.append(name)
+            row = RememberedKey(part.fingerprint, part.id, self.now_us + KEY_DAYS * DAY_US)
+            self._found.keys[name] = self.remembered[name] = row
+
+
+def twin(part: NewGeneration) -> Twin:
+    """What an orphan must share with *part* to answer it."""
+    return (part.account_id, part.key_id, part.fingerprint)
+
+
+def id_before(generation_id: UUID) -> UUID:
+    """The smallest UUIDv7 that an orphan for *generation_id* may have: as old as a key."""
+    milliseconds = generation_id.int >> 80
+    return UUID(int=max(0, milliseconds - KEY_DAYS * DAY_US // 1000) << 80)
+
+
+def generation_of(part: Part) -> tuple[UUID, UUID]:
+    """Account and id of the generation that *part* is about."""
+    if isinstance(part, (SubmitAttempt, NoteJob)):
+        return part.account_id, part.generation_id
+    return part.account_id, part.id
+
+
+def locked(parts: Iterable[Part]) -> list[tuple[UUID, UUID]]:
+    """Account and id of the generations that must exist for *parts*, each once."""
+    return list(
+        dict.fromkeys(generation_of(part) for part in parts if type(part) is not NewGeneration)
+    )

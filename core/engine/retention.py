@@ -1,0 +1,74 @@
+"""The days of generations: made before they come, dropped when their time is over."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from psycopg import AsyncConnection, errors
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+KEEP_DAYS = 30
+AHEAD_DAYS = 7
+
+_MAKE = "SELECT make_generation_days(%s, %s)"
+_DAYS = """
+SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
+  FROM pg_inherits WHERE inhparent = 'generation'::regclass ORDER BY day
+"""
+_DROP = "SELECT drop_generation_day(%s)"
+# Whoever waits for us would make everybody else wait for it.
+_PATIENCE = "SET LOCAL lock_timeout = '1s'"
+_SWEEP = """
+DELETE FROM idempotency
+ WHERE ctid = ANY (ARRAY (SELECT ctid FROM idempotency WHERE expires_at <= clock_timestamp()
+                           ORDER BY expires_at LIMIT %s))
+"""
+_SWEEP_ROWS = 2_000
+
+AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
+
+
+async def make_days(pool: AnyPool, now: datetime) -> None:
+    """Make the partitions from yesterday to a week ahead; call it at start and daily."""
+    today = now.astimezone(UTC).date()
+    async with pool.connection() as connection:
+        span = (today - timedelta(days=1), today + timedelta(days=AHEAD_DAYS))
+        await connection.execute(_MAKE, span)
+
+
+async def drop_days(pool: AnyPool, now: datetime, keep_days: int = KEEP_DAYS) -> list[date]:
+    """Drop the days whose last generation is older than *keep_days*; returns them.
+
+    A day in which a generation has not ended stays, and one that is in use is left for the
+    next time.
+    """
+    last = last_day_over(now, keep_days)
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_DAYS)
+        over = [day for (day,) in await cursor.fetchall() if day <= last]
+    dropped = []
+    for day in over:
+        try:
+            async with pool.connection() as connection, connection.transaction():
+                await connection.execute(_PATIENCE)
+                cursor = await connection.execute(_DROP, (day,))
+                if await cursor.fetchone() == (True,):
+                    dropped.append(day)
+        except errors.LockNotAvailable:
+            continue
+    return dropped
+
+
+def last_day_over(now: datetime, keep_days: int) -> date:
+    """The last day (UTC) of which everything is older than *keep_days*."""
+    return now.astimezone(UTC).date() - timedelta(days=keep_days + 1)
+
+
+async def sweep_keys(pool: AnyPool) -> int:
+    """Delete expired idempotency rows, a few thousand at a time; returns how many."""
+    swept = 0
+    while True:
+        async with pool.connection() as connection:
+            cursor = await connection.execute(_SWEEP, (_SWEEP_ROWS,))
+        swept += cursor.rowcount
+        if cursor.rowcount < _SWEEP_ROWS:
+            return swept

@@ -1,0 +1,83 @@
+"""What a process does besides serving: heartbeats, adoption, partitions, sweeps, notices."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from core.engine.adoption import Adoption
+from core.engine.leases import LeaseKeeper
+from core.engine.leases_sql import LeasesSql
+from core.engine.retention import AnyPool, drop_days, make_days, sweep_keys
+from core.engine.supervisor import Supervisor
+from core.log import Adopted, ChannelAlert, ChannelEjected, ChannelRecovered, Emit
+from core.policy.health import Alert, Ejected, HealthBook, Notice, Recovered
+from storage.pool import StorageUnavailable
+
+ADOPTION_SECONDS = 2.0
+NOTICE_SECONDS = 0.5
+HOUR = 3600.0
+
+
+class Upkeep:
+    """The background loops of a core."""
+
+    def __init__(
+        self,
+        pool: AnyPool,
+        lease: LeaseKeeper,
+        adoption: Adoption,
+        health: HealthBook,
+        emit: Emit,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._adoption = adoption
+        self._health = health
+        self._emit = emit
+        self._now = now
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Run all loops."""
+        supervisor.run("lease", self._lease.keep)
+        supervisor.run("adoption", self._adopt)
+        supervisor.run("notices", self._tell)
+        supervisor.run("retention", self._retain)
+
+    async def _adopt(self) -> None:
+        while True:
+            try:
+                count = await self._adoption.run(self._lease.epoch)
+            except StorageUnavailable:
+                count = 0
+            if count:
+                self._emit(Adopted(count))
+            await asyncio.sleep(ADOPTION_SECONDS)
+
+    async def _tell(self) -> None:
+        while True:
+            for notice in self._health.drain():
+                self._emit(_event(notice))
+            await asyncio.sleep(NOTICE_SECONDS)
+
+    async def _retain(self) -> None:
+        while True:
+            try:
+                await make_days(self._pool, self._now())
+                await drop_days(self._pool, self._now())
+                await sweep_keys(self._pool)
+                await LeasesSql(self._pool).forget_old()
+            except StorageUnavailable:
+                await asyncio.sleep(ADOPTION_SECONDS)
+                continue
+            await asyncio.sleep(HOUR)
+
+
+def _event(notice: Notice) -> ChannelAlert | ChannelEjected | ChannelRecovered:
+    match notice:
+        case Ejected(channel, operation, fault, seconds):
+            return ChannelEjected(channel, operation, fault, seconds)
+        case Recovered(channel, operation):
+            return ChannelRecovered(channel, operation)
+        case Alert(channel, _, fault):
+            return ChannelAlert(channel, fault)

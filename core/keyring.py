@@ -1,0 +1,82 @@
+"""Server keys: what fingerprints, API keys and signatures are computed under."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+class KeyringError(Exception):
+    """The secret file cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Keys, newest first. The first one signs; all of them verify, so keys can be rotated."""
+
+    keys: Sequence[bytes] = field(repr=False)
+
+    def mac(self, purpose: str, *parts: bytes) -> bytes:
+        """HMAC-SHA-256 (32 bytes) over length-prefixed *parts*, under the newest key.
+
+        *purpose* separates uses, so that a digest made for one is worthless in another.
+        """
+        return _mac(self.keys[0], purpose, parts)
+
+    def candidates(self, purpose: str, *parts: bytes) -> list[bytes]:
+        """The same digest under every key, newest first: for verifying."""
+        return [_mac(key, purpose, parts) for key in self.keys]
+
+
+def _mac(key: bytes, purpose: str, parts: Sequence[bytes]) -> bytes:
+    digest = hmac.new(key, purpose.encode(), hashlib.sha256)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
+
+
+def open_keyring(path: Path) -> Keyring:
+    """Read the secret file, or make it on first start (mode 0600).
+
+    Its form is `{"keys": ["<base64 of 32 bytes>", …]}`, newest first. To rotate, put a new
+    key in front and keep the old one for 24 hours, and for as long as API keys made under
+    it shall work.
+    """
+    if not path.exists():
+        _create(path)
+    try:
+        keys = [
+            base64.b64decode(text, validate=True) for text in json.loads(path.read_text())["keys"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, binascii.Error):
+        raise KeyringError(f"{path.name} is not a readable secret file; restore it") from None
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise KeyringError(f"{path.name} must hold keys of {KEY_BYTES} bytes; restore it")
+    return Keyring(tuple(keys))
+
+
+def _create(path: Path) -> None:
+    """Write a new secret file; when two processes race, the first one's file wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"keys": [base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()]})
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

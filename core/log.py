@@ -1,0 +1,219 @@
+"""Typed log events: the only way to write a log line.
+
+There is no free-text call. An event is a frozen dataclass whose fields are numbers,
+booleans, and labels: strings of our own making (route templates, catalogue models,
+reason codes). Anything else is shown as `?`. Records of other libraries are reduced to
+logger, level, exception type and frames, because their messages may quote content.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from types import TracebackType
+
+_LABEL = re.compile(r"[A-Za-z0-9_.:/{}*\-]{0,96}\Z")
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Event):
+    """An RPC ended; one for each call."""
+
+    method: str
+    code: str
+    reason: str
+    request_id: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEnded(Event):
+    """An HTTP request ended; one for each request."""
+
+    route: str
+    status: int
+    request_id: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(Event):
+    """An attempt on a channel ended; an empty fault means that it delivered."""
+
+    channel: str
+    model: str
+    fault: str
+    phase: str
+    http_status: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEnded(Event):
+    """A generation reached its terminal state."""
+
+    model: str
+    channel: str
+    state: str
+    reason: str
+    attempts: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEjected(Event):
+    """A channel will not be asked for a while."""
+
+    channel: str
+    operation: str
+    fault: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRecovered(Event):
+    """A live probe found a channel good again."""
+
+    channel: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAlert(Event):
+    """An operator must act: a channel's credential is refused or its balance is spent."""
+
+    channel: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted(Event):
+    """Generations of a process that is gone were ended and voided."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost(Event):
+    """The lease was not renewed in time; the generations of this process may be adopted."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """A part of the gateway is ready."""
+
+    part: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping(Event):
+    """The gateway is shutting down."""
+
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Defect(Event):
+    """An exception nobody expected reached a supervision boundary."""
+
+    where: str
+    exception: str
+    frames: str
+
+
+def defect(where: str, error: BaseException) -> Defect:
+    """Describe *error* by type and frames; never by its message."""
+    return Defect(where, type(error).__name__, frames(error.__traceback__))
+
+
+def frames(trace: TracebackType | None, limit: int = 8) -> str:
+    """The innermost frames as `module:line/…`, without source lines or values."""
+    stack = traceback.extract_tb(trace)[-limit:]
+    return "/".join(f"{frame.name}:{frame.lineno}" for frame in stack)[:96]
+
+
+Emit = Callable[[Event], None]
+
+
+def render(event: Event, now: float) -> str:
+    """One JSON line."""
+    record: dict[str, object] = {"time": round(now, 3), "event": type(event).__name__}
+    for item in fields(event):
+        record[item.name] = _safe(getattr(event, item.name))
+    return json.dumps(record)
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, str) and _LABEL.match(value):
+        return str(value)
+    return "?"
+
+
+def _level(event: Event) -> int:
+    match event:
+        case CallEnded() | RouteEnded() | AttemptEnded(fault="") | GenerationEnded():
+            return LEVELS["debug"]
+        case AttemptEnded() | ChannelEjected() | Adopted() | LeaseLost():
+            return LEVELS["warning"]
+        case ChannelAlert() | Defect():
+            return LEVELS["error"]
+        case _:
+            return LEVELS["info"]
+
+
+def emitter(level: str) -> Emit:
+    """An `Emit` that writes lines of *level* and above to standard error."""
+    threshold = LEVELS[level]
+
+    def emit(event: Event) -> None:
+        if _level(event) >= threshold:
+            sys.stderr.write(render(event, time.time()) + "\n")
+
+    return emit
+
+
+class SilentHandler(logging.Handler):
+    """Reduces records of other libraries to what cannot hold content."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write logger, level, exception type and frames; never message or arguments."""
+        line: dict[str, object] = {
+            "time": round(record.created, 3),
+            "event": "Foreign",
+            "logger": _safe(record.name),
+            "level": _safe(record.levelname),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = _safe(record.exc_info[0].__name__)
+            line["frames"] = _safe(frames(record.exc_info[2]))
+        sys.stderr.write(json.dumps(line) + "\n")
+
+
+def silence_libraries() -> None:
+    """Make `SilentHandler` the only handler of the process."""
+    root = logging.getLogger()
+    root.handlers[:] = [SilentHandler()]
+    root.setLevel(logging.WARNING)
+    for name in list(logging.root.manager.loggerDict):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = []
+        logger.propagate = True
+    logging.captureWarnings(True)

@@ -1,0 +1,74 @@
+"""Prometheus metrics, counted from the typed events of the log; labels are bounded."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from core.log import AttemptEnded, CallEnded, Defect, Emit, Event, GenerationEnded
+
+SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """Counts what is emitted. Labels come from the catalogue and from our own enums."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._calls = Counter(
+            "reapi_calls", "RPCs ended", ("method", "code"), registry=self.registry
+        )
+        self._generations = Counter(
+            "reapi_generations",
+            "Generations ended",
+            ("model", "channel", "state", "reason"),
+            registry=self.registry,
+        )
+        self._attempts = Counter(
+            "reapi_attempts",
+            "Attempts ended, by fault; empty means delivered",
+            ("channel", "fault"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "reapi_attempt_seconds",
+            "How long attempts took",
+            ("channel",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._defects = Counter("reapi_defects", "Unexpected errors", registry=self.registry)
+        self._running = Gauge(
+            "reapi_generations_running", "Generations running here", registry=self.registry
+        )
+
+    def watch_running(self, running: Callable[[], float]) -> None:
+        """Show how many generations run, asked for at each scrape."""
+        self._running.set_function(running)
+
+    def observe(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case CallEnded(method, code):
+                self._calls.labels(method, code).inc()
+            case AttemptEnded():
+                self._attempts.labels(event.channel, event.fault).inc()
+                self._seconds.labels(event.channel).observe(event.milliseconds / 1000)
+            case GenerationEnded(model, channel, state, reason):
+                self._generations.labels(model, channel, state, reason).inc()
+            case Defect():
+                self._defects.inc()
+            case _:
+                pass
+
+    def emit_to(self, emit: Emit) -> Emit:
+        """An `Emit` that counts, and passes the event on."""
+
+        def counted(event: Event) -> None:
+            self.observe(event)
+            emit(event)
+
+        return counted
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,298 @@
+"""Which channel next, or stop: the attempts of one generation.
+
+The machine decides and books: it chooses a channel, takes its place in health and budgets,
+and turns each failure into a decision. The engine calls the channel and waits. Rules:
+
+- at most four attempts; an untried channel that is not ejected is always allowed, one that
+  is ejected and a second try of the same channel need the retry budget;
+- untried channels come first, without any delay; only a second try of the same channel
+  waits, with exponential back-off and jitter;
+- after a fault that may have left the request working at the provider, another channel is
+  asked only where a duplicate is the operator's risk (`duplicate_ok`), else `Reconcile`;
+- once the caller has seen output, no other channel may answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from core.errors import MEANING, Another, Fault, Phase, Reason, UpstreamError
+from core.model import Channel, Deadlines, Resubmit
+from core.policy.budgets import Budgets
+from core.policy.deadlines import effective
+from core.policy.decisions import Attempt, Cause, Reconcile, Stop, TryAnother, conclude
+from core.policy.health import Chance, HealthBook
+from core.policy.routing import Choice, Needs, Preference, Unroutable, choose, eligible, look
+
+__all__ = [
+    "Attempt",
+    "Cause",
+    "Failover",
+    "Fleet",
+    "Plan",
+    "Reconcile",
+    "Stop",
+    "TryAnother",
+]
+
+MAXIMUM_ATTEMPTS = 4
+SAME_CHANNEL = frozenset(
+    {
+        Fault.RATE_LIMITED,
+        Fault.OVERLOADED,
+        Fault.SERVER_ERROR,
+        Fault.UNREACHABLE,
+        Fault.INVALID_RESPONSE,
+        Fault.LOST,
+    }
+)
+"""Faults that may be gone a moment later (providers.md 0)."""
+BACKOFF_SECONDS = 0.5
+"""Before the first second try of a channel; doubles, and up to half of it is jitter."""
+LONGEST_WAIT = 10.0
+"""A provider that asks for more is not waited for."""
+CLOCK_SLACK = 0.05
+"""A timer may be seen to fire this much before the time it was set for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What all generations of a process share. `chance` gives random numbers in [0, 1)."""
+
+    health: HealthBook
+    budgets: Budgets
+    chance: Chance
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one generation needs from routing.
+
+    `key` names who it is for, in the retry budget. `ends` is when its attempts must be over
+    (`deadlines.attempts_end`); None for a generation that outlives its caller.
+    """
+
+    channels: Sequence[Channel]
+    operation: str
+    needs: Needs = field(default_factory=Needs)
+    preference: Preference = field(default_factory=Preference)
+    key: str = ""
+    ends: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Where to go next, and how long to wait before."""
+
+    choice: Choice
+    deadlines: Deadlines
+    needs_permit: bool
+    delay: float = 0.0
+
+
+class Failover:
+    """The attempts of one generation. Use it in a `with` block: leaving gives everything back.
+
+    Synchronous, so that choosing and booking are one step.
+    """
+
+    def __init__(self, fleet: Fleet, plan: Plan) -> None:
+        self._fleet = fleet
+        self._plan = plan
+        self._channels = eligible(plan.channels, plan.needs, plan.preference)
+        self._tries: dict[str, int] = {}
+        self._booked: list[Attempt] = []
+        self._unknown: Attempt | None = None
+        self._is_committed = False
+        self._is_closed = False
+        self._stop: Stop | None = None
+        self.attempts = 0
+        """How many were begun."""
+        self.causes: list[Cause] = []
+        """Why they failed, in order."""
+        fleet.budgets.keys.enter(plan.key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def next_channel(self, now: float) -> Attempt | Stop:
+        """Book the next attempt, or say why there is none."""
+        assert not self._is_closed
+        assert self._unknown is None, "the fate of the last attempt must be known first"
+        if self._stop is not None:
+            return self._stop
+        if self._is_committed:
+            return self._end(Stop(Reason.STREAM_INTERRUPTED, self.attempts))
+        move = self._move(now)
+        return self._book(move, now) if isinstance(move, _Move) else self._end(move)
+
+    def delivered(self) -> None:
+        """The caller has seen output bytes (previews count): the commit point."""
+        self._is_committed = True
+
+    def succeeded(self, attempt: Attempt, now: float) -> None:
+        """The attempt delivered everything: there will be no other."""
+        self._is_committed = True
+        attempt.health.succeeded(attempt.slot, now)
+        self._leave(attempt)
+
+    def failed(
+        self, attempt: Attempt, error: UpstreamError, now: float
+    ) -> TryAnother | Reconcile | Stop:
+        """Note why the attempt failed and decide what follows."""
+        if _ran_out(attempt, error, now):
+            attempt.health.released(attempt.slot)
+        else:
+            attempt.health.failed(attempt.slot, error, now, self._fleet.chance())
+        self._leave(attempt)
+        self.causes.append(Cause(attempt.channel, error))
+        if self._stop is not None:
+            return self._stop
+        another = MEANING[error.fault].another
+        if another is Another.NEVER:
+            return self._end(conclude(self.causes, self.attempts))
+        if self._is_committed:
+            return self._end(Stop(Reason.STREAM_INTERRUPTED, self.attempts, error))
+        if _may_be_working(error) and attempt.channel.resubmit is Resubmit.RECONCILE_FIRST:
+            self._unknown = attempt
+            return Reconcile(attempt)
+        return self._outlook(now)
+
+    def absent(self, now: float) -> TryAnother | Stop:
+        """After `Reconcile`: the provider has no such job, or the SLA has passed."""
+        assert self._unknown is not None
+        self._unknown = None
+        return self._outlook(now)
+
+    def close(self) -> None:
+        """Give back what is still booked, without a verdict. Repeating it changes nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for attempt in list(self._booked):
+            attempt.health.released(attempt.slot)
+            self._leave(attempt)
+        self._fleet.budgets.keys.leave(self._plan.key)
+
+    def _outlook(self, now: float) -> TryAnother | Stop:
+        move = self._move(now)
+        return TryAnother(move.delay) if isinstance(move, _Move) else self._end(move)
+
+    def _end(self, stop: Stop) -> Stop:
+        self._stop = stop
+        return stop
+
+    def _move(self, now: float) -> _Move | Stop:
+        """Find the next channel; books nothing."""
+        channels = self._channels
+        if isinstance(channels, Unroutable):
+            return Stop(Reason.NO_CHANNEL, 0, unroutable=channels)
+        if self.attempts >= MAXIMUM_ATTEMPTS:
+            return conclude(self.causes, self.attempts)
+        untried = self._untried(channels, now)
+        if isinstance(untried, Unroutable) and self.attempts == 0:
+            return Stop(untried.to_error().reason, 0, unroutable=untried)
+        again = self._same_channel(channels, now) if isinstance(untried, Unroutable) else untried
+        return conclude(self.causes, self.attempts) if again is None else self._timed(again, now)
+
+    def _timed(self, move: _Move, now: float) -> _Move | Stop:
+        """Cut the attempt to the caller's time, if enough of it is left."""
+        if self._plan.ends is None:
+            return move
+        deadlines = effective(move.deadlines, self._plan.ends - now - move.delay)
+        if deadlines is not None:
+            return replace(move, deadlines=deadlines)
+        if self.causes:
+            return conclude(self.causes, self.attempts)
+        return Stop(Reason.DEADLINE_EXCEEDED, 0)
+
+    def _untried(self, channels: Sequence[Channel], now: float) -> _Move | Unroutable:
+        """Find a channel that this generation has not tried."""
+        fleet, barred = self._fleet, set(self._tries)
+        while True:
+            choice = choose(channels, fleet.health, self._plan.operation, now, fleet.chance, barred)
+            if isinstance(choice, Unroutable):
+                return choice
+            # The very first attempt is no retry, whatever it is on.
+            needs_permit = self.attempts > 0 and choice.ignores_ejection
+            if not needs_permit or self._is_allowed(choice.channel):
+                return _Move(choice, choice.channel.deadlines, needs_permit)
+            barred.add(choice.channel.name)
+
+    def _same_channel(self, channels: Sequence[Channel], now: float) -> _Move | None:
+        """Find a second try: the best standing, the least tried, the first tier, the soonest."""
+        latest = {cause.channel.name: cause.error for cause in self.causes}
+        best: _Move | None = None
+        best_rank: tuple[bool, int, int, float] | None = None
+        for channel in channels:
+            error = latest.get(channel.name)
+            if error is None or error.fault not in SAME_CHANNEL or not self._is_allowed(channel):
+                continue
+            choice = look(channel, self._fleet.health, self._plan.operation, now)
+            tries = self._tries[channel.name]
+            delay = max(error.retry_after or 0.0, self._backoff(tries))
+            if choice is None or delay > LONGEST_WAIT:
+                continue
+            rank = (choice.ignores_ejection, tries, channel.priority, delay)
+            if best_rank is None or rank < best_rank:
+                best_rank = rank
+                best = _Move(choice, channel.deadlines, needs_permit=True, delay=delay)
+        return best
+
+    def _backoff(self, tries: int) -> float:
+        full: float = BACKOFF_SECONDS * 2.0 ** (tries - 1)
+        return full * (1 - self._fleet.chance() / 2)
+
+    def _is_allowed(self, channel: Channel) -> bool:
+        return self._fleet.budgets.allow(channel.name, self._plan.key)
+
+    def _book(self, move: _Move, now: float) -> Attempt:
+        channel, health, budgets = move.choice.channel, move.choice.health, self._fleet.budgets
+        permit = budgets.take(channel.name, self._plan.key) if move.needs_permit else None
+        budgets.channels.enter(channel.name)
+        self.attempts += 1
+        self._tries[channel.name] = self._tries.get(channel.name, 0) + 1
+        attempt = Attempt(
+            number=self.attempts,
+            channel=channel,
+            deadlines=move.deadlines,
+            standing=move.choice.standing,
+            started=now,
+            health=health,
+            slot=health.admit(now, move.deadlines.total),
+            permit=permit,
+        )
+        self._booked.append(attempt)
+        return attempt
+
+    def _leave(self, attempt: Attempt) -> None:
+        if attempt in self._booked:
+            self._booked.remove(attempt)
+            budgets = self._fleet.budgets
+            budgets.channels.leave(attempt.channel.name)
+            if attempt.permit is not None:
+                budgets.give_back(attempt.permit)
+
+
+def _may_be_working(error: UpstreamError) -> bool:
+    """Whether the request may still be worked on: sent, and its outcome not known."""
+    is_unknown = MEANING[error.fault].another is Another.IF_DUPLICATE_OK
+    return is_unknown and error.phase is not Phase.CONNECT
+
+
+def _ran_out(attempt: Attempt, error: UpstreamError, now: float) -> bool:
+    """Whether the caller's time ended the attempt, which says nothing about the channel."""
+    return (
+        error.fault is Fault.TIMEOUT
+        and attempt.is_cut
+        and now >= attempt.started + attempt.deadlines.total - CLOCK_SLACK
+    )

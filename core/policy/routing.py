@@ -1,0 +1,230 @@
+"""Which channel to ask: who can serve the request at all, and who of them first.
+
+`eligible` looks at what never changes during a request (parameters, the caller's wishes);
+`choose` at what does (health, load, what was tried). Order: healthy before ejected, then
+priority tier, then power of two choices on (in flight + 1) × latency / weight. A channel
+whose probe is due is offered to the next request first of all, so that it comes back even
+when better ones exist; requests that have lost an attempt already are spared. When all
+are ejected, ejection is ignored.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.errors import GatewayError, Reason
+from core.model import Ask, Channel
+from core.policy.health import Chance, Health, HealthBook, Standing
+
+FULL_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a request relies on, in the words of `Channel.unsupported`.
+
+    `tokens` maps each (`background`, `background=transparent`, `input:mask`, `partials`) to
+    the parameter that an error about it names.
+    """
+
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    count: int = 1
+
+    @classmethod
+    def of(cls, ask: Ask, defaults: Mapping[str, str | int | float | bool]) -> "Needs":
+        """Read them off *ask*.
+
+        A parameter's name counts if the caller gave it; its value also if it is only the
+        model's default: a channel that cannot make PNG is excluded for whoever gets PNG.
+        """
+        tokens = {name: name for name in ask.parameters}
+        for name, value in {**defaults, **ask.parameters}.items():
+            tokens[f"{name}={_text(value)}"] = name
+        for item in ask.inputs:
+            tokens.setdefault(f"input:{item.role}", item.parameter or item.role)
+        if ask.partials:
+            tokens["partials"] = "partial_count"
+        return cls(tokens, ask.count)
+
+    def unmet(self, channel: Channel) -> list[str]:
+        """Name the parameters that *channel* cannot honour, in the order of the request."""
+        names = [name for token, name in self.tokens.items() if token in channel.unsupported]
+        if self.count > channel.maximum_count:
+            names.append("output_count")
+        return list(dict.fromkeys(names))
+
+    def are_met(self, channel: Channel) -> bool:
+        """Whether *channel* can honour all of them."""
+        return self.count <= channel.maximum_count and channel.unsupported.isdisjoint(self.tokens)
+
+
+def _text(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Which channels the caller allows; an empty set allows all (semantics.md 33)."""
+
+    only: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+
+    def admits(self, channel: Channel) -> bool:
+        """Whether the caller allows *channel*."""
+        return (
+            (not self.only or channel.name in self.only)
+            and channel.name not in self.excluded
+            and (not self.regions or channel.region in self.regions)
+        )
+
+
+class Why(StrEnum):
+    """Why no channel can be chosen."""
+
+    NOT_CONFIGURED = "not_configured"
+    """The model has no channel: none in the catalogue, or none with a credential."""
+    PREFERENCE = "preference"
+    """The caller's routing excludes them all."""
+    PARAMETER = "parameter"
+    """No channel can honour the parameters."""
+    FULL = "full"
+    """Each is at its maximum in flight."""
+    TRIED = "tried"
+    """Each was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unroutable:
+    """No channel can be chosen. `parameter` is the one that excludes them all, if any."""
+
+    why: Why
+    parameter: str = ""
+
+    def to_error(self) -> GatewayError:
+        """Say so to the caller."""
+        match self.why:
+            case Why.FULL:
+                return GatewayError(
+                    Reason.OVERLOADED,
+                    "Every channel of the model is at its limit; try again.",
+                    retry_after=FULL_RETRY_SECONDS,
+                    metadata={"resource": "channels"},
+                )
+            case Why.PARAMETER:
+                message = f"No channel of the model can serve this `{self.parameter}`."
+            case Why.PREFERENCE:
+                message = "The `routing` of the request excludes every channel of the model."
+            case Why.NOT_CONFIGURED | Why.TRIED:
+                message = "No channel of the model is configured here."
+        return GatewayError(Reason.NO_CHANNEL, message, parameter=self.parameter)
+
+
+def eligible(
+    channels: Sequence[Channel], needs: Needs, preference: Preference
+) -> tuple[Channel, ...] | Unroutable:
+    """Keep the *channels* that can serve the request at all; say why if none can."""
+    if not channels:
+        return Unroutable(Why.NOT_CONFIGURED)
+    allowed = [channel for channel in channels if preference.admits(channel)]
+    if not allowed:
+        return Unroutable(Why.PREFERENCE, "routing")
+    able = tuple([channel for channel in allowed if needs.are_met(channel)])
+    return able or Unroutable(Why.PARAMETER, _culprit(allowed, needs))
+
+
+def _culprit(channels: Sequence[Channel], needs: Needs) -> str:
+    """Name the parameter that excludes the most channels: the one to change first."""
+    votes = Counter(name for channel in channels for name in needs.unmet(channel))
+    return votes.most_common(1)[0][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A channel to ask, and how it stood when it was chosen."""
+
+    channel: Channel
+    health: Health
+    standing: Standing
+
+    @property
+    def ignores_ejection(self) -> bool:
+        """Whether it was chosen only because nothing better is left."""
+        return self.standing in (Standing.EJECTED, Standing.PROBING)
+
+
+def look(channel: Channel, book: HealthBook, operation: str, now: float) -> Choice | None:
+    """Give *channel* as a choice; None when it is at its maximum in flight."""
+    health = book.of(channel.name, operation)
+    if health.load.in_flight >= channel.maximum_in_flight:
+        return None
+    return Choice(channel, health, health.standing(now))
+
+
+def choose(
+    channels: Sequence[Channel],
+    book: HealthBook,
+    operation: str,
+    now: float,
+    chance: Chance,
+    tried: AbstractSet[str] = frozenset(),
+) -> Choice | Unroutable:
+    """Choose among eligible *channels* outside *tried*; changes nothing."""
+    healthy: list[_Runner] = []
+    due: list[_Runner] = []
+    ejected: list[_Runner] = []
+    why = Why.TRIED
+    for channel in channels:
+        if channel.name in tried:
+            continue
+        health = book.of(channel.name, operation)
+        if health.load.in_flight >= channel.maximum_in_flight:
+            why = Why.FULL
+            continue
+        match health.standing(now):
+            case Standing.HEALTHY:
+                healthy.append((channel, health))
+            case Standing.PROBE_DUE:
+                due.append((channel, health))
+            case Standing.EJECTED | Standing.PROBING:
+                ejected.append((channel, health))
+    runners = (due if due and not tried else healthy) or due or ejected
+    if not runners:
+        return Unroutable(why)
+    channel, health = _best(runners, now, chance)
+    return Choice(channel, health, health.standing(now))
+
+
+_Runner = tuple[Channel, Health]
+
+
+def _best(runners: list[_Runner], now: float, chance: Chance) -> _Runner:
+    """Power of two choices within the first priority tier."""
+    if len(runners) > 1:
+        first = min([channel.priority for channel, _ in runners])
+        runners = [runner for runner in runners if runner[0].priority == first]
+    if len(runners) == 1:
+        return runners[0]
+    one = int(chance() * len(runners))
+    other = int(chance() * (len(runners) - 1))
+    if other >= one:
+        other += 1
+    return _cheaper(runners[one], runners[other], now)
+
+
+def _cheaper(one: _Runner, other: _Runner, now: float) -> _Runner:
+    (channel, health), (other_channel, other_health) = one, other
+    latency, other_latency = health.latency(now), other_health.latency(now)
+    if latency is None or other_latency is None:
+        # A channel nobody has measured is taken to be as fast as the other one.
+        latency = other_latency = 1.0
+    cost = (health.load.in_flight + 1) * latency * other_channel.weight
+    other_cost = (other_health.load.in_flight + 1) * other_latency * channel.weight
+    return one if cost <= other_cost else other
+
+
+def operation_of(ask: Ask) -> str:
+    """Name the operation whose health an attempt at *ask* tells about: `image.edit`."""
+    return f"{ask.kind}.{'edit' if ask.inputs else 'generate'}"

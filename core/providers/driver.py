@@ -1,0 +1,103 @@
+"""The one place that speaks HTTP to providers: one try, on one channel, without any policy."""
+
+from collections.abc import AsyncGenerator
+from typing import Self
+
+import aiohttp
+
+from core.errors import UpstreamError
+from core.model import Acknowledged, Ask, Channel, Piece
+from core.providers import Dialect
+from core.providers.exchange import Exchange
+from core.providers.sse import EventTooLargeError, SseDecoder
+from core.providers.wire import EventReader, invalid
+
+# Bodies are asked for as they are: an image does not shrink, and a small answer that
+# unpacks to gigabytes would pass the cap.
+_HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "reapi"))
+
+
+class Driver:
+    """Calls providers. Open it with `async with`; leaving that ends every call.
+
+    Channels share nothing: each has its own pool of connections, without a limit, since
+    how many calls a channel gets is decided before they come here.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def attempt(
+        self, dialect: Dialect, ask: Ask, channel: Channel, budget: float | None = None
+    ) -> AsyncGenerator[Piece, None]:
+        """Ask *channel* once, within its deadlines and *budget* seconds.
+
+        Gives Acknowledged, then previews and finals as they come, then one Report; or raises
+        UpstreamError. Leaving it early, by `aclose` or by cancellation, closes the connection
+        at once: use `contextlib.aclosing`.
+        """
+        call = dialect.encode(ask, channel)
+        exchange = Exchange(call, channel, budget)
+        try:
+            await exchange.open(self._session(channel))
+            yield Acknowledged(exchange.status)
+            if not exchange.is_event_stream:
+                for piece in dialect.read(await exchange.reply(), ask):
+                    yield piece
+                return
+            reader = dialect.reader(ask)
+            decoder = SseDecoder(channel.maximum_answer_bytes)
+            while not reader.complete and (data := await exchange.chunk()):
+                pieces, failure = _pieces(decoder, reader, data)
+                for piece in pieces:
+                    yield piece
+                if failure is not None:
+                    try:
+                        raise failure
+                    finally:
+                        del failure
+            for piece in reader.finish():
+                yield piece
+            await exchange.finish()
+        except UpstreamError as error:
+            error.phase, error.http_status = exchange.phase, exchange.status
+            raise
+        finally:
+            exchange.close()
+
+    def _session(self, channel: Channel) -> aiohttp.ClientSession:
+        session = self._sessions.get(channel.name)
+        if session is None:
+            session = self._sessions[channel.name] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=_HEADERS,
+                auto_decompress=False,
+            )
+        return session
+
+
+def _pieces(
+    decoder: SseDecoder, reader: EventReader, data: bytes
+) -> tuple[list[Piece], UpstreamError | None]:
+    """What *data* completes, and the failure that follows it.
+
+    In a function of its own, so that the text of an image is gone before the image is used.
+    """
+    pieces: list[Piece] = []
+    try:
+        for event in decoder.feed(data):
+            pieces.extend(reader.feed(event))
+    except UpstreamError as error:
+        return pieces, error
+    except EventTooLargeError:
+        return pieces, invalid()
+    return pieces, None

@@ -1,0 +1,285 @@
+"""One HTTP request and its answer, under the deadlines of its channel."""
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpProcessingError
+from yarl import URL
+
+from core.body import Body
+from core.errors import Fault, Phase, UpstreamError
+from core.model import Channel
+from core.providers import multipart
+from core.providers.wire import EVENT_STREAM, Call, Reply, invalid
+
+# What an error's body may cost; without one, its status is still a verdict.
+_ERROR_BYTES = 1024 * 1024
+_ERROR_SECONDS = 2.0
+# How long to wait for the end of a stream that can tell nothing more, so that its
+# connection can serve again.
+_END_SECONDS = 0.05
+
+
+class Exchange:
+    """A request on its way: its deadlines, its bytes, and the connection under it.
+
+    `close()` must follow in any case: unless the whole answer was read, it cuts the
+    connection at once, whatever is still in its buffers. Every failure is an UpstreamError
+    without an aiohttp exception behind it; the driver adds phase and status.
+    """
+
+    def __init__(self, call: Call, channel: Channel, budget: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._call = call
+        self._channel = channel
+        limits = channel.deadlines
+        self._idle = limits.idle
+        self._ends_at = self._loop.time() + min(
+            limits.total, math.inf if budget is None else budget
+        )
+        self._answer_seconds = limits.first_byte
+        if call.streams:
+            self._answer_seconds = min(limits.acknowledge, limits.first_byte)
+        self._sent_at = 0.0
+        self._first_read_by: float | None = None
+        self._received = 0
+        self._maximum = channel.maximum_answer_bytes
+        self._limit: asyncio.Timeout | None = None
+        self._upload: _Upload | None = None
+        self._response: aiohttp.ClientResponse | None = None
+        self._connection_lost: asyncio.Future[None] | None = None
+        self.phase = Phase.CONNECT
+        """Where it stands, and where it failed if it did."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 0 before the headers."""
+        return self._response.status if self._response else 0
+
+    async def open(self, session: aiohttp.ClientSession) -> None:
+        """Connect, send, and wait for the headers of the answer."""
+        limits, call = self._channel.deadlines, self._call
+        self._upload = _upload(call, self._sending)
+        # `connect` is kept by aiohttp, which knows when it has a connection. This one covers
+        # all, and moves when bytes leave.
+        by = self._loop.time() + limits.connect + self._answer_seconds
+        limit = asyncio.timeout_at(min(by, self._ends_at))
+        try:
+            async with limit:
+                self._limit = limit
+                self._response = await session.request(
+                    call.method,
+                    URL(self._channel.base_url + call.path, encoded=True),
+                    data=self._upload,
+                    headers=call.headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(connect=limits.connect, ceil_threshold=math.inf),
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            broken = self._broken(error, expired=limit.expired())
+        else:
+            # Else the connection held an answer that nobody had asked for on it, and whose
+            # image is not this caller's. Nothing was sent yet.
+            if self._upload is None or self._upload.begun:
+                self._answered(self._response)
+                return
+            broken = UpstreamError(Fault.UNREACHABLE)
+        finally:
+            self._limit = None
+        try:
+            raise broken
+        finally:
+            # Its traceback holds this frame: without the name, no garbage is left to collect.
+            del broken
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the answer is what a streaming call asks for; relays may send a whole one."""
+        response = self._response
+        return (
+            response is not None
+            and response.status == 200
+            and self._call.streams
+            and response.headers.get("content-type", "").lower().startswith(EVENT_STREAM)
+        )
+
+    async def chunk(self) -> bytes:
+        """The next bytes of the answer; none at its end."""
+        assert self._response is not None
+        content = self._response.content
+        if content.is_eof():
+            data = content.read_nowait()
+        else:
+            by = self._first_read_by or self._loop.time() + self._idle
+            data = await self._read(content, min(by, self._ends_at))
+        if self._first_read_by is not None:
+            self._first_read_by = None
+            self.phase = Phase.BODY
+        self._received += len(data)
+        if self._received > self._maximum:
+            raise invalid()
+        return data
+
+    async def reply(self) -> Reply:
+        """The whole answer."""
+        response = self._response
+        assert response is not None
+        body = b""
+        try:
+            if (response.content_length or 0) > self._maximum:
+                raise invalid()
+            chunks = []
+            while data := await self.chunk():
+                chunks.append(data)
+            body = b"".join(chunks)
+        except UpstreamError:
+            if 200 <= response.status < 300:
+                raise
+        return Reply(response.status, response.headers, Body(body), time.time())
+
+    async def finish(self) -> None:
+        """Wait a moment for the end of an answer that can tell nothing more."""
+        self._ends_at = min(self._ends_at, self._loop.time() + _END_SECONDS)
+        with suppress(UpstreamError):
+            while await self.chunk():
+                pass
+
+    def close(self) -> None:
+        """Give the connection back if it is clean, else cut it; may be called at any time."""
+        upload, response = self._upload, self._response
+        # Nor a cycle, which the upload's callback makes.
+        self._upload = self._response = None
+        if self._connection_lost is not None:
+            self._connection_lost.remove_done_callback(self._cut)
+        if response is not None and response.closed and (upload is None or upload.done):
+            return
+        if upload is not None and upload.transport is not None:
+            # A close would first flush what the peer may never read.
+            upload.transport.abort()
+        if response is not None:
+            response.close()
+
+    async def _read(self, content: aiohttp.StreamReader, by: float) -> bytes:
+        limit = asyncio.timeout_at(by)
+        try:
+            async with limit:
+                return await content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            broken = self._broken(error, expired=limit.expired())
+        try:
+            raise broken
+        finally:
+            del broken
+
+    def _sending(self) -> None:
+        """Note that bytes are about to leave: the wait for the answer counts from here."""
+        self._sent_at = self._loop.time()
+        if self._limit is not None and not self._limit.expired():
+            self.phase = Phase.ACKNOWLEDGE if self._call.streams else Phase.FIRST_BYTE
+            self._limit.reschedule(min(self._sent_at + self._answer_seconds, self._ends_at))
+
+    def _answered(self, response: aiohttp.ClientResponse) -> None:
+        """Note that the headers are there."""
+        self.phase = Phase.FIRST_BYTE
+        if not 200 <= response.status < 300:
+            self._idle = min(self._idle, _ERROR_SECONDS)
+            self._maximum = min(self._maximum, _ERROR_BYTES)
+        elif self.is_event_stream:
+            self._first_read_by = self._sent_at + self._channel.deadlines.first_byte
+        else:
+            self.phase = Phase.BODY
+        connection = response.connection
+        if connection is None or connection.protocol is None:
+            return
+        # aiohttp 3.14 tells nobody who reads a body that its chunks went wrong, and that it
+        # closed the connection for it; so that is listened for here.
+        lost = self._connection_lost = connection.protocol.closed
+        if lost is None:
+            self._cut()
+            return
+        lost.remove_done_callback(_heard)
+        lost.add_done_callback(_heard)
+        lost.add_done_callback(self._cut)
+
+    def _cut(self, _: object = None) -> None:
+        """Wake whoever reads a body of which nothing more will come."""
+        content = self._response.content if self._response else None
+        if content is not None and not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError())
+
+    def _broken(self, error: Exception, *, expired: bool) -> UpstreamError:
+        """What an exception of aiohttp, or a deadline, means."""
+        if not self._may_have_left(error):
+            self.phase = Phase.CONNECT
+            return UpstreamError(Fault.TIMEOUT if expired else Fault.UNREACHABLE)
+        if expired:
+            return UpstreamError(Fault.TIMEOUT)
+        if isinstance(error, aiohttp.ClientResponseError) or self._is_malformed():
+            return invalid()
+        return UpstreamError(Fault.LOST)
+
+    def _may_have_left(self, error: Exception) -> bool:
+        """Whether a byte of the request may have reached the provider."""
+        if self._response is not None:
+            return True
+        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+            return False
+        return self._upload is None or self._upload.begun
+
+    def _is_malformed(self) -> bool:
+        """Whether the answer broke off because it is no HTTP, and not by the network."""
+        connection = self._response.connection if self._response else None
+        protocol = connection.protocol if connection else None
+        return protocol is not None and isinstance(protocol.exception(), HttpProcessingError)
+
+
+def _heard(lost: asyncio.Future[None]) -> None:
+    """Take the exception of a lost connection, so that no event loop reports it."""
+    if not lost.cancelled():
+        lost.exception()
+
+
+class _Upload(aiohttp.Payload):
+    """A request's body on its way out; knows whether a byte of the request has left."""
+
+    def __init__(
+        self, slices: Sequence[bytes | memoryview], media_type: str, sending: Callable[[], None]
+    ) -> None:
+        super().__init__(None, content_type=media_type)
+        self._slices = slices
+        self._size = sum(len(each) for each in slices)
+        self._sending = sending
+        self._writer: AbstractStreamWriter | None = None
+        self.transport: asyncio.WriteTransport | None = None
+        self.done = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether bytes were handed to the transport; the headers leave with the first slice."""
+        return self._writer is not None and self._writer.output_size > 0
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._writer, self.transport = writer, writer.transport
+        for each in self._slices:
+            self._sending()
+            await writer.write(each)
+        self.done = True
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        del encoding, errors
+        raise TypeError("the body of a request is not for reading")
+
+
+def _upload(call: Call, sending: Callable[[], None]) -> _Upload | None:
+    if call.body is None:
+        return None
+    if isinstance(call.body, Body):
+        return _Upload(list(multipart.sliced(call.body.reveal())), "application/json", sending)
+    boundary = secrets.token_hex(16)
+    return _Upload(multipart.encode(call.body, boundary), multipart.media_type(boundary), sending)

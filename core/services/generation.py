@@ -1,0 +1,243 @@
+"""GenerationService: protobuf on one side, the engine on the other, nothing between."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final, TypeAlias
+
+from grpc import aio
+
+from core.caller import current_caller, current_request_id
+from core.engine import events
+from core.engine.admission import Admission, Slot
+from core.engine.engine import Engine
+from core.engine.library import Library
+from core.engine.order import MAXIMUM_INLINE_BYTES
+from core.engine.outputs import Store
+from core.errors import GatewayError, Reason
+from core.model import Asset, Kind
+from core.services import pages, parse
+from core.services.convert import KINDS, Converter, timestamp
+from core.services.names import generation_id
+from reapi.v1 import generation_pb2 as resource
+from reapi.v1 import generation_service_pb2 as pb
+
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+
+MAXIMUM_ATTACHMENTS: Final = 32
+CHUNK: Final = 64 * 1024
+_KIND_OF = {number: kind for kind, number in KINDS.items()}
+
+
+class GenerationService:
+    """Serves `reapi.v1.GenerationService`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        library: Library,
+        admission: Admission,
+        store: Store,
+        converter: Converter,
+    ) -> None:
+        self._engine = engine
+        self._library = library
+        self._admission = admission
+        self._store = store
+        self._convert = converter
+
+    async def Generate(
+        self, requests: AsyncIterator[pb.GenerateRequest], context: Context
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        """Admit, then read the request, then stream what happens."""
+        caller = current_caller()
+        slot = self._admission.enter()
+        handed_over = False
+        try:
+            await context.send_initial_metadata(())
+            start, attachments = await _receive(requests, slot)
+            order = parse.order(start.spec, attachments, current_request_id())
+            ticket = await self._engine.start(caller, order, slot)
+            handed_over = True
+        finally:
+            if not handed_over:
+                slot.release()
+        inline = start.spec.inline_outputs
+        finished = False
+        try:
+            async with aclosing(ticket.watch()) as stream:
+                async for seq, event in stream:
+                    async for message in self._messages(seq, event, inline=inline):
+                        yield pb.GenerateResponse(event=message)
+            finished = True
+        finally:
+            if not finished:
+                self._engine.caller_left(caller, ticket.generation.id, detached=start.detached)
+
+    async def _messages(
+        self, seq: int, event: events.Event, *, inline: bool
+    ) -> AsyncIterator[pb.GenerationEvent]:
+        if inline and isinstance(event, events.OutputReady):
+            async for message in self._with_bytes(seq, event):
+                yield message
+            return
+        for message in self._convert.event(seq, event):
+            yield message
+
+    async def _with_bytes(
+        self, seq: int, event: events.OutputReady
+    ) -> AsyncIterator[pb.GenerationEvent]:
+        if event.data is not None:
+            for message in self._convert.output(seq, event.asset, 0, event.data.reveal()):
+                yield message
+            return
+        offset = 0
+        try:
+            async for data in self._store.read(event.asset.name):
+                for message in self._convert.output(seq, event.asset, offset, data):
+                    yield message
+                offset += len(data)
+        except FileNotFoundError:
+            raise GatewayError(
+                Reason.RESULT_NOT_RETAINED, "The output is no longer stored."
+            ) from None
+
+    async def CreateGeneration(
+        self, request: pb.CreateGenerationRequest, context: Context
+    ) -> pb.CreateGenerationResponse:
+        """Start and return at once."""
+        slot = self._admission.enter()
+        try:
+            slot.grow(request.ByteSize())
+            order = parse.order(request.spec, (), current_request_id())
+            ticket = await self._engine.start(current_caller(), order, slot)
+        except BaseException:
+            slot.release()
+            raise
+        return pb.CreateGenerationResponse(generation=self._convert.generation(ticket.generation))
+
+    async def GetGeneration(
+        self, request: pb.GetGenerationRequest, context: Context
+    ) -> pb.GetGenerationResponse:
+        """Read one."""
+        item = await self._library.find(current_caller().account_id, generation_id(request.name))
+        return pb.GetGenerationResponse(generation=self._convert.generation(item))
+
+    async def ListGenerations(
+        self, request: pb.ListGenerationsRequest, context: Context
+    ) -> pb.ListGenerationsResponse:
+        """Read one page, newest first."""
+        page = pages.parse(request, _kinds(request))
+        found = await self._library.page(current_caller().account_id, page.listing())
+        items = found[: page.size]
+        more = len(found) > page.size
+        return pb.ListGenerationsResponse(
+            generations=[self._convert.generation(item) for item in items],
+            next_page_token=pages.token(page, items[-1].id) if more else "",
+        )
+
+    async def WatchGeneration(
+        self, request: pb.WatchGenerationRequest, context: Context
+    ) -> AsyncIterator[pb.WatchGenerationResponse]:
+        """Stream events, from the beginning or after one."""
+        id_ = generation_id(request.name)
+        watch = await self._engine.watch(current_caller(), id_, request.after_seq)
+        async with aclosing(watch) as stream:
+            async for seq, event in stream:
+                async for message in self._messages(seq, event, inline=request.inline_outputs):
+                    yield pb.WatchGenerationResponse(event=message)
+
+    async def CancelGeneration(
+        self, request: pb.CancelGenerationRequest, context: Context
+    ) -> pb.CancelGenerationResponse:
+        """Ask to stop."""
+        item = await self._engine.cancel(current_caller(), generation_id(request.name))
+        return pb.CancelGenerationResponse(generation=self._convert.generation(item))
+
+    async def DeleteGeneration(
+        self, request: pb.DeleteGenerationRequest, context: Context
+    ) -> pb.DeleteGenerationResponse:
+        """Hide it and delete its outputs."""
+        count = await self._engine.delete(current_caller(), generation_id(request.name))
+        return pb.DeleteGenerationResponse(deleted_asset_count=count)
+
+    async def AbandonGeneration(
+        self, request: pb.AbandonGenerationRequest, context: Context
+    ) -> pb.AbandonGenerationResponse:
+        """Let an SDK's retry claim the answer that got lost."""
+        await self._engine.abandon(current_caller(), generation_id(request.name))
+        return pb.AbandonGenerationResponse()
+
+    async def ReadAsset(
+        self, request: pb.ReadAssetRequest, context: Context
+    ) -> AsyncIterator[pb.ReadAssetResponse]:
+        """Stream an output by its link."""
+        found = await self._library.output(request.path)
+        if request.offset < 0 or request.limit < 0 or request.offset > found.size_bytes:
+            raise GatewayError(
+                Reason.INVALID_PARAMETER, "The range is outside the output.", parameter="offset"
+            )
+        yield pb.ReadAssetResponse(asset=self._stored(found))
+        if request.offset == found.size_bytes:
+            return
+        try:
+            async for data in self._store.read(request.path, request.offset, request.limit):
+                yield pb.ReadAssetResponse(data=data)
+        except FileNotFoundError:
+            raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.") from None
+
+    def _stored(self, asset: Asset) -> resource.Asset:
+        return resource.Asset(
+            output_index=asset.output_index,
+            media_type=asset.media_type,
+            size_bytes=asset.size_bytes,
+            sha256=asset.sha256,
+            expire_time=timestamp(asset.expire_at),
+        )
+
+
+def _kinds(request: pb.ListGenerationsRequest) -> frozenset[Kind]:
+    return frozenset(_KIND_OF[kind] for kind in request.kinds if kind in _KIND_OF)
+
+
+async def _receive(
+    requests: AsyncIterator[pb.GenerateRequest], slot: Slot
+) -> tuple[pb.GenerateStart, list[bytes]]:
+    """The start and every attachment. The end of the stream is never taken for their end."""
+    first = await anext(requests, None)
+    if first is None or first.WhichOneof("message") != "start":
+        raise _malformed("The first message must be `start`.")
+    sizes = first.start.attachment_sizes
+    if len(sizes) > MAXIMUM_ATTACHMENTS or any(size < 0 for size in sizes):
+        raise _malformed("attachment_sizes is out of range.")
+    if sum(sizes) > MAXIMUM_INLINE_BYTES:
+        raise GatewayError(
+            Reason.REQUEST_TOO_LARGE,
+            f"Inline inputs may have {MAXIMUM_INLINE_BYTES} bytes in all.",
+            metadata={"limit": str(MAXIMUM_INLINE_BYTES)},
+        )
+    slot.grow(first.ByteSize() + sum(sizes))
+    return first.start, [await _attachment(requests, i, size) for i, size in enumerate(sizes)]
+
+
+async def _attachment(requests: AsyncIterator[pb.GenerateRequest], index: int, size: int) -> bytes:
+    received = bytearray()
+    while len(received) < size:
+        message = await anext(requests, None)
+        match message.WhichOneof("message") if message is not None else None:
+            case None:
+                raise _malformed("The stream ended before the attachments were complete.")
+            case "cancel":
+                raise GatewayError(Reason.CANCELLED, "Cancelled before it was accepted.")
+            case "start":
+                raise _malformed("`start` was sent twice.")
+        assert message is not None
+        if message.chunk.attachment_index != index:
+            raise _malformed("The chunks of an attachment must come together and in order.")
+        received += message.chunk.data
+        if len(message.chunk.data) > CHUNK or len(received) > size:
+            raise _malformed("A chunk is larger than announced.")
+    return bytes(received)
+
+
+def _malformed(message: str) -> GatewayError:
+    return GatewayError(Reason.MALFORMED_REQUEST, message)

@@ -1,0 +1,70 @@
+"""Pages of lists: sizes, and tokens that are bound to their request."""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.engine.records import Listing
+from core.errors import GatewayError, Reason
+from core.model import Kind
+from reapi.v1 import generation_service_pb2 as pb
+
+DEFAULT_SIZE = 20
+MAXIMUM_SIZE = 100
+_CHECK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which generations to list."""
+
+    size: int
+    kinds: frozenset[Kind]
+    models: frozenset[str]
+    oldest_first: bool
+    after: UUID | None
+    """The last one of the page before."""
+
+    def listing(self) -> Listing:
+        """What to read: one more than the page, to know whether there is another."""
+        return Listing(self.size + 1, self.after, self.kinds, self.models, self.oldest_first)
+
+
+def parse(request: pb.ListGenerationsRequest, kinds: frozenset[Kind]) -> Page:
+    """Read a request; raises INVALID_PARAMETER for a negative size or a foreign token."""
+    if request.page_size < 0:
+        raise GatewayError(
+            Reason.INVALID_PARAMETER, "page_size must not be negative.", parameter="page_size"
+        )
+    size = min(request.page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
+    page = Page(size, kinds, frozenset(request.models), request.oldest_first, None)
+    if not request.page_token:
+        return page
+    after = _read_token(page, request.page_token)
+    return Page(size, page.kinds, page.models, page.oldest_first, after)
+
+
+def token(page: Page, last: UUID) -> str:
+    """The token of the page after *last*."""
+    return base64.urlsafe_b64encode(last.bytes + _digest(page)).decode()
+
+
+def _read_token(page: Page, text: str) -> UUID:
+    try:
+        data = base64.urlsafe_b64decode(text.encode("ascii"))
+    except (ValueError, binascii.Error):
+        data = b""
+    if len(data) != 16 + _CHECK or data[16:] != _digest(page):
+        raise GatewayError(
+            Reason.INVALID_PARAMETER,
+            "page_token is not from this list with these parameters.",
+            parameter="page_token",
+        )
+    return UUID(bytes=data[:16])
+
+
+def _digest(page: Page) -> bytes:
+    parts = [*sorted(page.kinds), "|", *sorted(page.models), "|", str(page.oldest_first)]
+    return hashlib.sha256("\0".join(parts).encode()).digest()[:_CHECK]

@@ -1,0 +1,123 @@
+"""Protobuf messages as our words; errors name the field."""
+
+from collections.abc import Sequence
+
+from core.body import Body
+from core.engine.order import Order, ParameterValue, RawInput, Routing
+from core.errors import GatewayError, Reason
+from core.model import Role
+from reapi.v1 import generation_service_pb2 as pb
+from reapi.v1 import parameters_pb2 as parameters
+
+_OPTIONAL = (
+    "size",
+    "aspect_ratio",
+    "resolution",
+    "quality",
+    "background",
+    "output_format",
+    "output_compression",
+    "moderation",
+    "seed",
+    "with_audio",
+    "voice",
+)
+ROLES = {
+    parameters.Input.ROLE_UNSPECIFIED: Role.IMAGE,
+    parameters.Input.ROLE_IMAGE: Role.IMAGE,
+    parameters.Input.ROLE_MASK: Role.MASK,
+    parameters.Input.ROLE_FIRST_FRAME: Role.FIRST_FRAME,
+    parameters.Input.ROLE_LAST_FRAME: Role.LAST_FRAME,
+    parameters.Input.ROLE_VIDEO: Role.VIDEO,
+    parameters.Input.ROLE_AUDIO: Role.AUDIO,
+}
+_REQUEST_ID_LENGTH = 255
+
+
+def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str) -> Order:
+    """The caller's wish; raises GatewayError naming the parameter."""
+    asked = spec.parameters
+    if not spec.model:
+        raise GatewayError(Reason.MISSING_PARAMETER, "You must provide a model.", parameter="model")
+    if len(spec.request_id) > _REQUEST_ID_LENGTH:
+        raise GatewayError(
+            Reason.INVALID_PARAMETER,
+            f"The idempotency key may have at most {_REQUEST_ID_LENGTH} characters.",
+            parameter="request_id",
+        )
+    given: dict[str, ParameterValue] = {
+        name: getattr(asked, name) for name in _OPTIONAL if asked.HasField(name)
+    }
+    if asked.negative_prompt:
+        given["negative_prompt"] = asked.negative_prompt
+    if asked.HasField("duration"):
+        given["duration"] = asked.duration.ToMilliseconds() / 1000
+    for name, value in asked.extras.items():
+        given[name] = parameter_value(value)
+    return Order(
+        model=spec.model,
+        prompt=Body(asked.prompt),
+        given=given,
+        inputs=_inputs(asked.inputs, attachments),
+        count=asked.output_count if asked.HasField("output_count") else None,
+        partials=spec.partial_count,
+        end_user=Body(asked.end_user_id) if asked.end_user_id else None,
+        idempotency_key=Body(spec.request_id) if spec.request_id else None,
+        retry_number=spec.retry_number,
+        routing=_routing(spec.routing),
+        endpoint=spec.endpoint,
+        request_id=request_id,
+    )
+
+
+def parameter_value(value: parameters.ParamValue) -> ParameterValue:
+    """A JSON-like value."""
+    match value.WhichOneof("kind"):
+        case "text":
+            return value.text
+        case "number":
+            return value.number
+        case "integer":
+            return value.integer
+        case "flag":
+            return value.flag
+        case "list":
+            return [parameter_value(item) for item in value.list.items]
+        case "object":
+            return {name: parameter_value(item) for name, item in value.object.fields.items()}
+        case _:
+            return ""
+
+
+def _routing(wish: pb.RoutingPreference) -> Routing:
+    return Routing(
+        frozenset(wish.only_channels), frozenset(wish.excluded_channels), frozenset(wish.regions)
+    )
+
+
+def _inputs(
+    asked: Sequence[parameters.Input], attachments: Sequence[bytes]
+) -> tuple[RawInput, ...]:
+    return tuple(_input(item, number, attachments) for number, item in enumerate(asked))
+
+
+def _input(item: parameters.Input, number: int, attachments: Sequence[bytes]) -> RawInput:
+    name = item.parameter[:64] or f"inputs[{number}]"
+    match item.WhichOneof("source"):
+        case "inline":
+            data = item.inline
+        case "attachment_index" if 0 <= item.attachment_index < len(attachments):
+            data = attachments[item.attachment_index]
+        case "attachment_index":
+            raise GatewayError(
+                Reason.INVALID_PARAMETER, "There is no attachment of this index.", parameter=name
+            )
+        case "uri":
+            raise GatewayError(
+                Reason.INVALID_PARAMETER,
+                "Inputs by URL are not supported yet; send the file itself.",
+                parameter=name,
+            )
+        case _:
+            raise GatewayError(Reason.MISSING_PARAMETER, "The input has no source.", parameter=name)
+    return RawInput(ROLES.get(item.role, Role.IMAGE), Body(data), name)

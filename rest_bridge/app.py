@@ -1,0 +1,143 @@
+"""The ASGI root: finds the route, supervises its handler, and lets no exception out."""
+
+from collections.abc import Mapping
+from traceback import walk_tb
+
+import grpc
+
+from rest_bridge.asgi import ASGIApp, ClientGone, Receive, Scope, Send
+from rest_bridge.errors import ApiError
+from rest_bridge.exchange import ByteBudget, Exchange
+from rest_bridge.headers import Header
+from rest_bridge.routes import Route, build_routes
+from rest_bridge.settings import BridgeSettings, Defect
+
+_LONGEST_URL_SHOWN = 200
+_OURS = ("/v1/", "/api/")
+"""Unknown paths below these are errors of the API, whatever is mounted at `/`."""
+_PREFLIGHT_SECONDS = b"600"
+
+
+def create_app(
+    channel: grpc.aio.Channel, settings: BridgeSettings, extra: Mapping[str, ASGIApp] | None = None
+) -> ASGIApp:
+    """The bridge as an ASGI application that calls core over *channel*.
+
+    *channel* may be a `grpc.aio` channel or an in-process one with the same
+    methods. *extra* mounts applications: each answers its path and what lies
+    below, unless a route of the bridge does.
+    """
+    return _Bridge(channel, settings, extra or {})
+
+
+class _Bridge:
+    def __init__(
+        self, channel: grpc.aio.Channel, settings: BridgeSettings, extra: Mapping[str, ASGIApp]
+    ) -> None:
+        self._settings = settings
+        self._routes = build_routes(channel)
+        self._budget = ByteBudget(settings.body_bytes_in_flight)
+        # The longest path first: the most exact mount answers.
+        self._mounts = sorted(extra.items(), key=lambda item: -len(item[0]))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _no_http(scope, receive, send)
+            return
+        exchange = Exchange(scope, receive, send, self._settings, self._budget)
+        try:
+            await self._serve(exchange, receive, send)
+        except ClientGone:
+            pass
+        except ApiError as error:
+            await exchange.fail(error)
+        except Exception as error:  # noqa: BLE001 (the supervision boundary of HTTP)
+            self._settings.report_defect(_defect(exchange, error))
+            await exchange.fail(ApiError("INTERNAL"))
+        finally:
+            exchange.release()
+
+    async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        routes = self._routes.fixed(exchange.path)
+        arguments: Mapping[str, Mapping[str, str]] = {}
+        if routes is None:
+            found = self._routes.find(exchange.raw_path())
+            if found is not None:
+                routes, arguments = found.routes, found.arguments
+        if routes is None:
+            mounted = self._mounted(exchange.path)
+            if mounted is None:
+                raise _unknown_url(exchange)
+            await mounted(exchange.scope, receive, send)
+            return
+        method = exchange.method
+        if method == "OPTIONS":
+            await _options(exchange, routes)
+            return
+        route = routes.get(method)
+        if route is None:
+            allowed = ", ".join(sorted(routes))
+            raise ApiError(
+                "METHOD_NOT_ALLOWED",
+                f"Not allowed to {method[:20]} on {_shown(exchange)}. Allowed: {allowed}.",
+                metadata={"allow": allowed},
+            )
+        exchange.endpoint = route.template
+        if method in arguments:
+            exchange.arguments = dict(arguments[method])
+        await route.handler(exchange)
+
+    def _mounted(self, path: str) -> ASGIApp | None:
+        for prefix, app in self._mounts:
+            base = prefix.rstrip("/")
+            if path == prefix or path.startswith(base + "/"):
+                return None if not base and path.startswith(_OURS) else app
+        return None
+
+
+async def _options(exchange: Exchange, routes: Mapping[str, Route]) -> None:
+    """A CORS preflight: any origin may call with a key, never with cookies."""
+    allowed = ", ".join(sorted({*routes, "OPTIONS"})).encode()
+    headers: list[Header] = [
+        (b"allow", allowed),
+        (b"access-control-allow-methods", allowed),
+        (b"access-control-max-age", _PREFLIGHT_SECONDS),
+        (b"vary", b"access-control-request-headers"),
+    ]
+    # `*` does not cover Authorization: name what the browser asks for.
+    asked = exchange.headers.get(b"access-control-request-headers", b"")
+    if asked and all(0x20 <= byte < 0x7F for byte in asked):
+        headers.append((b"access-control-allow-headers", asked))
+    await exchange.start(204, headers)
+    await exchange.write(b"", more=False)
+
+
+async def _no_http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse websockets; go along with the lifespan protocol of servers that speak it."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _unknown_url(exchange: Exchange) -> ApiError:
+    return ApiError(
+        "ENDPOINT_NOT_FOUND", f"Invalid URL ({exchange.method[:20]} {_shown(exchange)})"
+    )
+
+
+def _shown(exchange: Exchange) -> str:
+    return exchange.path[:_LONGEST_URL_SHOWN]
+
+
+def _defect(exchange: Exchange, error: Exception) -> Defect:
+    """What may be told of an exception: its type and where; never its text."""
+    frames = tuple(
+        f"{frame.f_code.co_filename}:{line} {frame.f_code.co_qualname}"
+        for frame, line in walk_tb(error.__traceback__)
+    )
+    return Defect(exchange.request_id, exchange.endpoint, type(error).__name__, frames)

@@ -1,0 +1,265 @@
+"""One HTTP request and its answer: a bounded body in, the contract's headers out."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from time import monotonic
+
+from rest_bridge.asgi import ClientGone, Connection, Receive, Scope, Send, connection_of
+from rest_bridge.errors import ApiError
+from rest_bridge.headers import EXPOSED, JSON, NO_STORE, OPENAI_VERSION, Header, Headers
+from rest_bridge.settings import BridgeSettings
+
+Metadata = tuple[tuple[str, str], ...]
+
+_ONE_WRITE = 64 * 1024
+"""Up to this size, pieces of an answer are copied together; larger ones are sent as they are."""
+_LONGEST_KEY = 2_048
+_CORS: Headers = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", EXPOSED),
+)
+
+
+class ByteBudget:
+    """Bytes of bodies and inline outputs that this process holds at once."""
+
+    __slots__ = ("_limit", "held")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Hold *count* more bytes, or refuse: OVERLOADED."""
+        if self.held + count > self._limit:
+            raise ApiError("OVERLOADED", metadata={"resource": "bytes_in_flight"})
+        self.held += count
+
+    def force(self, count: int) -> None:
+        """Hold *count* more bytes of what is already paid for."""
+        self.held += count
+
+    def release(self, count: int) -> None:
+        """Hold *count* bytes less."""
+        self.held -= count
+
+
+class Exchange:
+    """One HTTP request and its answer."""
+
+    __slots__ = (
+        "_body_started",
+        "_budget",
+        "_held",
+        "_receive",
+        "_send",
+        "arguments",
+        "connection",
+        "endpoint",
+        "headers",
+        "method",
+        "path",
+        "request_id",
+        "scope",
+        "settings",
+        "started",
+        "started_at",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        settings: BridgeSettings,
+        budget: ByteBudget,
+    ) -> None:
+        self.scope = scope
+        self.settings = settings
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.connection: Connection = connection_of(scope)
+        self.request_id = "req_" + secrets.token_hex(16)
+        self.started_at = monotonic()
+        self.started = False
+        """Whether the answer's status line is out."""
+        self.endpoint = ""
+        """The route template."""
+        self.arguments: dict[str, str] = {}
+        """Pieces of the path by name."""
+        self._receive = receive
+        self._send = send
+        self._budget = budget
+        self._held = 0
+        self._body_started = False
+
+    # The request
+
+    def metadata(self) -> Metadata:
+        """The metadata of a call on behalf of this request: its credential and id.
+
+        Raises API_KEY_INVALID for what cannot be a credential at all.
+        """
+        value = self.headers.get(b"authorization")
+        if value is None:
+            return (("x-request-id", self.request_id),)
+        text = value.decode("latin-1").strip()
+        if len(text) > _LONGEST_KEY or not text.isascii() or not text.isprintable():
+            raise ApiError("API_KEY_INVALID")
+        return (("authorization", text), ("x-request-id", self.request_id))
+
+    def raw_path(self) -> str:
+        """The path as it came, percent-encoded, without the query."""
+        raw: bytes | None = self.scope.get("raw_path")
+        return self.path if raw is None else raw.split(b"?", 1)[0].decode("latin-1")
+
+    def retry_number(self) -> int:
+        """How often an SDK has sent this request before."""
+        text = self.headers.get(b"x-stainless-retry-count", b"0")
+        return int(text) if text.isdigit() and len(text) < 5 else 0
+
+    def idempotency_key(self) -> str:
+        """The `Idempotency-Key`, or an empty text."""
+        value = self.headers.get(b"idempotency-key")
+        if value is None:
+            return ""
+        text = value.decode("latin-1").strip()
+        if not 1 <= len(text) <= 255:
+            raise ApiError(
+                "INVALID_PARAMETER",
+                "The header Idempotency-Key must have 1 to 255 characters.",
+                parameter="Idempotency-Key",
+            )
+        return text
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises REQUEST_TOO_LARGE above *limit* bytes, REQUEST_TIMEOUT."""
+        async with aclosing(self.chunks(limit)) as chunks:
+            pieces = [chunk async for chunk in chunks]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def chunks(self, limit: int) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives; the errors of `body`. Nothing is read before the first step."""
+        declared = self.headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        self._body_started = True
+        received = 0
+        begin = monotonic()
+        more = True
+        while more:
+            chunk, more = await self._chunk(received, begin)
+            received += len(chunk)
+            if received > limit:
+                raise _too_large(limit)
+            if chunk:
+                self._budget.take(len(chunk))
+                self._held += len(chunk)
+                yield chunk
+
+    async def _chunk(self, received: int, begin: float) -> tuple[bytes, bool]:
+        settings = self.settings
+        now = monotonic()
+        allowed = min(
+            settings.body_idle_seconds,
+            begin + settings.body_grace_seconds + received / settings.body_bytes_per_second - now,
+        )
+        try:
+            async with asyncio.timeout(allowed):
+                message = await self._receive()
+        except TimeoutError:
+            raise ApiError("REQUEST_TIMEOUT") from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        return message.get("body", b""), message.get("more_body", False)
+
+    def hold(self, count: int) -> None:
+        """Count *count* bytes of outputs into the budget until the exchange ends."""
+        self._budget.force(count)
+        self._held += count
+
+    def release(self) -> None:
+        """The exchange is over: what it held is free."""
+        self._budget.release(self._held)
+        self._held = 0
+
+    # The answer
+
+    async def answer(
+        self, status: int, headers: Headers, parts: Sequence[bytes] = (), length: int | None = None
+    ) -> None:
+        """Send a whole answer; *parts* one after the other are its body.
+
+        *length* is the Content-Length where the body itself is not sent (HEAD).
+        """
+        total = sum(map(len, parts)) if length is None else length
+        await self.start(status, [*headers, (b"content-length", b"%d" % total)])
+        await self.write_all(parts, more=False)
+
+    async def write_all(self, parts: Sequence[bytes], *, more: bool = True) -> None:
+        """Send pieces of the body in few writes, without copying large ones together."""
+        if sum(map(len, parts)) <= _ONE_WRITE:
+            await self.write(b"".join(parts), more=more)
+            return
+        pieces = _coalesced(parts)
+        for index, piece in enumerate(pieces, 1):
+            await self.write(piece, more=more or index < len(pieces))
+
+    async def json(self, body: bytes, headers: Headers = ()) -> None:
+        """Answer 200 with JSON."""
+        await self.answer(200, [JSON, *headers], (body,))
+
+    async def fail(self, error: ApiError) -> None:
+        """Answer with an error, if nothing was answered yet."""
+        if not self.started:
+            headers = [JSON, NO_STORE, *error.answer_headers()]
+            await self.answer(error.rendering.status, headers, (error.body(),))
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the status line and the headers, those of every answer included."""
+        self.started = True
+        elapsed = int((monotonic() - self.started_at) * 1_000)
+        found: list[Header] = [
+            *headers,
+            (b"x-request-id", self.request_id.encode()),
+            OPENAI_VERSION,
+            (b"openai-processing-ms", b"%d" % elapsed),
+        ]
+        if b"origin" in self.headers:
+            found += _CORS
+        if b"expect" in self.headers and not self._body_started:
+            # The caller still waits for leave to send a body that nobody will read.
+            found.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": status, "headers": found})
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Send a piece of the body; waits while the caller reads slowly."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(
+        "REQUEST_TOO_LARGE",
+        f"The request's body may have at most {limit} bytes.",
+        metadata={"limit": str(limit)},
+    )
+
+
+def _coalesced(parts: Sequence[bytes]) -> list[bytes]:
+    """*parts* in fewer pieces: small neighbours joined, large ones left alone."""
+    pieces: list[bytes] = []
+    small: list[bytes] = []
+    for part in parts:
+        if len(part) < _ONE_WRITE:
+            small.append(part)
+            continue
+        if small:
+            pieces.append(b"".join(small))
+            small = []
+        pieces.append(part)
+    if small:
+        pieces.append(b"".join(small))
+    return pieces

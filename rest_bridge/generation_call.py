@@ -1,0 +1,241 @@
+"""Drives one Generate call: opened before the body is read, cancelled whatever happens.
+
+    open, with metadata ─► initial metadata (the key is good, the call admitted)
+        ─► the HTTP body is read ─► start, attachments ─► events ─► one terminal event
+
+The generation is detached: cancelling the call never stops it. If the caller goes
+away before the terminal event, the cancelled call tells core that the answer found
+nobody; after it, AbandonGeneration does.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import grpc
+
+from reapi.v1 import generation_pb2, generation_service_pb2
+from rest_bridge.asgi import ClientGone
+from rest_bridge.errors import ApiError
+from rest_bridge.exchange import Exchange
+from rest_bridge.headers import Header, headers_of_generation, headers_of_rate_limit
+from rest_bridge.rpc_errors import api_error, from_status
+from rest_bridge.server_stream import cancellation
+
+if TYPE_CHECKING:  # the class exists in the stub file only
+    from reapi.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+
+_CHUNK = 64 * 1024
+_ABANDON_SECONDS = 5.0
+
+Event = generation_service_pb2.GenerationEvent
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The pieces of one output or preview, in order."""
+
+    asset: generation_pb2.Asset | None = None
+    media_type: str = ""
+    pieces: list[bytes] = field(default_factory=list, repr=False)
+    complete: bool = False
+
+    def content(self) -> bytes:
+        """The bytes, whole."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+
+class GenerationCall:
+    """One Generate call on behalf of one HTTP request. An async context manager."""
+
+    def __init__(self, stub: "GenerationServiceAsyncStub", exchange: Exchange) -> None:
+        settings = exchange.settings
+        self._stub = stub
+        self._exchange = exchange
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + settings.sync_seconds
+        self._metadata = exchange.metadata()
+        self._completed = False
+        self._started = False
+        self._attempt: generation_service_pb2.Attempt | None = None
+        self.generation: generation_pb2.Generation | None = None
+        """The resource as last told; None before Accepted."""
+        self.rate_limit: generation_service_pb2.RateLimit | None = None
+        self.outputs: dict[int, Gathered] = {}
+        """The outputs so far, by index."""
+        self._call: grpc.aio.StreamStreamCall[
+            generation_service_pb2.GenerateRequest, generation_service_pb2.GenerateResponse
+        ] = stub.Generate(
+            metadata=self._metadata,
+            timeout=settings.sync_seconds + settings.deadline_margin_seconds,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Wait until the key is good and the call admitted; else raise core's error."""
+        connection = self._exchange.connection
+        connection.on_lost = self._call.cancel
+        try:
+            if connection.lost:
+                raise ClientGone
+            await self._call.initial_metadata()
+            if self._call.done():
+                await self._read()
+        except asyncio.CancelledError:
+            self._leave()
+            raise cancellation(self._exchange) from None
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Cancel the call; tell core if the answer to a finished generation got lost."""
+        refused = kind is ApiError and not self._started and self._call.done()
+        self._leave()
+        if self._completed:
+            if self._exchange.connection.lost:
+                await self._abandon()
+        elif refused:
+            # The call was refused while the body was read: that comes before a bad body.
+            await self._read()
+
+    async def start(
+        self,
+        spec: generation_service_pb2.GenerationSpec,
+        attachments: Sequence[bytes | bytearray] = (),
+    ) -> None:
+        """Say what to make, and send the files that *spec* refers to by index."""
+        self._started = True
+        start = generation_service_pb2.GenerateStart(
+            spec=spec, detached=True, attachment_sizes=[len(data) for data in attachments]
+        )
+        if not await self._write(generation_service_pb2.GenerateRequest(start=start)):
+            return
+        for index, data in enumerate(attachments):
+            view = memoryview(data)
+            for offset in range(0, len(data), _CHUNK):
+                chunk = generation_service_pb2.AttachmentChunk(
+                    attachment_index=index, data=bytes(view[offset : offset + _CHUNK])
+                )
+                if not await self._write(generation_service_pb2.GenerateRequest(chunk=chunk)):
+                    return
+
+    async def finish(self) -> generation_pb2.Generation:
+        """Read events up to the terminal one; the outputs are in `outputs` then.
+
+        Raises what Failed says, or STILL_RUNNING when the time is up.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while True:
+                    event = await self.next()
+                    if event.HasField("completed"):
+                        return event.completed.generation
+        except TimeoutError:
+            raise self.overdue() from None
+
+    def remaining(self) -> float:
+        """Seconds until the synchronous limit; never negative."""
+        return max(0.0, self._deadline - self._loop.time())
+
+    def overdue(self) -> ApiError:
+        """The error of a call that outlived the synchronous limit."""
+        if self.generation is None:
+            return ApiError("DEADLINE_EXCEEDED")
+        return ApiError("STILL_RUNNING", headers=self.headers())
+
+    async def next(self) -> Event:
+        """The next event, noted. Raises what Failed says, and the status of a broken call."""
+        response = await self._read()
+        if response is None:
+            raise ApiError("INTERNAL", headers=self.headers())
+        event = response.event
+        kind = event.WhichOneof("event")
+        if kind == "accepted":
+            self.generation = event.accepted.generation
+            if event.accepted.HasField("rate_limit"):
+                self.rate_limit = event.accepted.rate_limit
+        elif kind == "attempt":
+            self._attempt = event.attempt
+        elif kind == "output":
+            self._gather(event.output)
+        elif kind == "completed":
+            self._completed = True
+            await self._end(event.completed.generation)
+        elif kind == "failed":
+            await self._end(event.failed.generation)
+            raise from_status(event.failed.status, self.headers())
+        return event
+
+    def headers(self) -> list[Header]:
+        """The headers of the generation as far as it is known."""
+        found: list[Header] = []
+        if self.generation is not None:
+            found += headers_of_generation(self.generation, self._attempt)
+        if self.rate_limit is not None:
+            found += headers_of_rate_limit(self.rate_limit)
+        return found
+
+    def _gather(self, output: generation_service_pb2.Output) -> None:
+        gathered = self.outputs.setdefault(output.output_index, Gathered())
+        if output.HasField("asset"):
+            gathered.asset = output.asset
+        if output.data:
+            gathered.pieces.append(output.data)
+            self._exchange.hold(len(output.data))
+        gathered.complete = gathered.complete or output.last
+
+    async def _end(self, generation: generation_pb2.Generation) -> None:
+        """The terminal event is here: from now on a lost caller is told, not cancelled."""
+        self._exchange.connection.on_lost = None
+        if generation.name:
+            self.generation = generation
+        # Core ends the call right after; a cancel before that would look like a lost
+        # caller. However it ends, the terminal event stands.
+        with suppress(ApiError, ClientGone):
+            await self._read()
+
+    async def _read(self) -> generation_service_pb2.GenerateResponse | None:
+        """The next message; None at the end of a call that ended with OK."""
+        try:
+            response = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self.generation is not None:
+                raise self.overdue() from None
+            raise api_error(error, self.headers()) from None
+        except asyncio.CancelledError:
+            raise cancellation(self._exchange) from None
+        if isinstance(response, generation_service_pb2.GenerateResponse):
+            return response
+        return None
+
+    async def _write(self, message: generation_service_pb2.GenerateRequest) -> bool:
+        """Send *message*. False if the call is over: reading tells why."""
+        try:
+            await self._call.write(message)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return False
+        except asyncio.CancelledError:
+            raise cancellation(self._exchange) from None
+        return True
+
+    def _leave(self) -> None:
+        self._exchange.connection.on_lost = None
+        self._call.cancel()
+
+    async def _abandon(self) -> None:
+        """Say that the answer found nobody. A core that cannot be told finds out by itself."""
+        if self.generation is None:
+            return
+        request = generation_service_pb2.AbandonGenerationRequest(name=self.generation.name)
+        try:
+            await self._stub.AbandonGeneration(
+                request, metadata=self._metadata, timeout=_ABANDON_SECONDS
+            )
+        except grpc.aio.AioRpcError:
+            return

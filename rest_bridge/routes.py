@@ -1,0 +1,121 @@
+"""Every route of the bridge, in one table."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+
+from reapi.v1.generation_service_pb2_grpc import GenerationServiceStub
+from reapi.v1.model_service_pb2_grpc import ModelServiceStub
+from rest_bridge.credentials import Credentials
+from rest_bridge.exchange import Exchange
+from rest_bridge.health import Health
+from rest_bridge.images import Images
+from rest_bridge.media import Media
+from rest_bridge.models import Models
+from rest_bridge.router import Router
+from rest_bridge.transcoding import Transcoder, bindings
+
+Handler = Callable[[Exchange], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers a method of a path."""
+
+    template: str
+    handler: Handler
+
+
+NOT_BUILT: Sequence[tuple[str, str]] = (
+    ("POST", "/images/variations"),
+    ("POST", "/videos"),
+    ("GET", "/videos"),
+    ("POST", "/videos/edits"),
+    ("POST", "/videos/extensions"),
+    ("POST", "/videos/characters"),
+    ("GET", "/videos/characters/{id}"),
+    ("GET", "/videos/{id}"),
+    ("DELETE", "/videos/{id}"),
+    ("GET", "/videos/{id}/content"),
+    ("POST", "/videos/{id}/remix"),
+    ("POST", "/audio/speech"),
+    ("POST", "/audio/transcriptions"),
+    ("POST", "/audio/translations"),
+    ("POST", "/chat/completions"),
+    ("POST", "/responses"),
+    ("GET", "/responses/{id}"),
+    ("DELETE", "/responses/{id}"),
+    ("POST", "/responses/{id}/cancel"),
+    ("GET", "/responses/{id}/input_items"),
+    ("POST", "/embeddings"),
+    ("POST", "/moderations"),
+    ("POST", "/files"),
+    ("GET", "/files"),
+    ("GET", "/files/{id}"),
+    ("DELETE", "/files/{id}"),
+    ("GET", "/files/{id}/content"),
+    ("POST", "/batches"),
+    ("GET", "/batches"),
+    ("GET", "/batches/{id}"),
+    ("POST", "/batches/{id}/cancel"),
+    ("POST", "/webhook_endpoints"),
+    ("GET", "/webhook_endpoints"),
+    ("GET", "/webhook_endpoints/{id}"),
+    ("POST", "/webhook_endpoints/{id}"),
+    ("DELETE", "/webhook_endpoints/{id}"),
+    ("POST", "/webhook_endpoints/{id}/rotate_secret"),
+    ("POST", "/webhook_endpoints/{id}/test"),
+    ("GET", "/webhook_event_types"),
+)
+"""Routes of OpenAI's contract that come later, under /v1 and without it."""
+
+NOT_BUILT_TASKS: Sequence[tuple[str, str]] = (
+    ("POST", "/api/v1/images/generations"),
+    ("POST", "/api/v1/videos/generations"),
+    ("POST", "/api/v1/audio/generations"),
+    ("GET", "/api/v1/tasks"),
+    ("GET", "/api/v1/tasks/{id}"),
+    ("DELETE", "/api/v1/tasks/{id}"),
+    ("POST", "/api/v1/tasks/{id}:cancel"),
+    ("POST", "/api/v1/tasks/{id}/cancel"),
+    ("POST", "/api/v1/quotes"),
+)
+"""reAPI's own task dialect, which comes later."""
+
+
+def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
+    """The routes, with handlers that call core over *channel*."""
+    router: Router[Route] = Router()
+    generations = GenerationServiceStub(channel)
+    model_stub = ModelServiceStub(channel)
+    images, models, media = Images(generations), Models(model_stub), Media(generations)
+    credentials, health = Credentials(model_stub), Health(channel)
+    built: Sequence[tuple[str, str, Handler]] = (
+        ("POST", "/images/generations", images.generations),
+        ("POST", "/images/edits", images.edits),
+        ("GET", "/models", models.list),
+        ("GET", "/models/{id=**}", models.get),
+    )
+    for method, path, handler in (
+        *built,
+        *((method, path, credentials.refuse) for method, path in NOT_BUILT),
+    ):
+        route = Route(f"/v1{path}", handler)
+        # A base_url without /v1 is a common mistake: forgive it.
+        for template in (route.template, path):
+            router.add(method, template, route)
+    for method, template, handler in (
+        ("GET", "/media/{path=**}", media.read),
+        ("HEAD", "/media/{path=**}", media.read),
+        ("GET", "/healthz", health.alive),
+        ("HEAD", "/healthz", health.alive),
+        ("GET", "/readyz", health.ready),
+        ("HEAD", "/readyz", health.ready),
+        *((method, template, credentials.refuse) for method, template in NOT_BUILT_TASKS),
+    ):
+        router.add(method, template, Route(template, handler))
+    for binding in bindings():
+        transcoder = Transcoder(channel, binding, credentials)
+        router.add(binding.method, binding.template, Route(binding.template, transcoder))
+    return router

@@ -1,0 +1,106 @@
+"""Runs the simulator alone: `python -m simulator --channel openai-a=sk-sim-a --port 9090`."""
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from simulator.app import DIALECTS, SimulatedChannel, Simulator
+from simulator.listener import is_loopback
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; wrong ones end the program with 2 and a message."""
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="Simulated AI upstreams on loopback, with faults on demand. Prints one JSON "
+        "line with every URL once it is ready; SIGINT or SIGTERM ends it.",
+    )
+    parser.add_argument(
+        "--channel",
+        action="append",
+        type=_channel,
+        required=True,
+        metavar="NAME[:PORT]=CREDENTIAL",
+        help="a channel to simulate, on a free port if none is given; may be repeated",
+    )
+    parser.add_argument(
+        "--dialect", choices=sorted(DIALECTS), default="openai", help="protocol of the channels"
+    )
+    parser.add_argument("--port", type=int, default=0, help="port of the controls (0: a free one)")
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
+    parser.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="end when standard input ends: with the process that started this one",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="other seeds, other images")
+    options = parser.parse_args(arguments)
+    try:
+        options.channels = [
+            SimulatedChannel(name, credential, options.dialect, port)
+            for name, port, credential in options.channel
+        ]
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def _channel(text: str) -> tuple[str, int, str]:
+    name, equals, credential = text.partition("=")
+    name, _, port = name.partition(":")
+    if not equals or not (port.isdigit() or not port):
+        raise argparse.ArgumentTypeError("expected NAME[:PORT]=CREDENTIAL")
+    return name, int(port or 0), credential
+
+
+def _host(text: str) -> str:
+    if not is_loopback(text):
+        raise argparse.ArgumentTypeError("the simulator listens on loopback addresses only")
+    return text
+
+
+def _notice_end(stop: asyncio.Event) -> None:
+    """Stop when whoever holds the other end of standard input is gone."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        stop.set()
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Serve until a signal asks to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if options.until_stdin_closes:
+        loop.add_reader(sys.stdin, _notice_end, stop)
+    async with Simulator(options.channels, options.port, options.host, options.seed) as simulator:
+        ready = {"simulator_url": simulator.url, "channels": simulator.describe()}
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        # What is alive now stays alive: the collector need not look at it under load.
+        gc.collect()
+        gc.freeze()
+        await stop.wait()
+
+
+def main() -> None:
+    """Start from the command line."""
+    options = parse_arguments(sys.argv[1:])
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(options))
+    except OSError as error:
+        # A port that is taken, nearly always: worth a sentence, not a traceback.
+        sys.exit(f"simulator: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Opens the simulator: a port for each channel, and one for the controls."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from simulator.answer import Dialect
+from simulator.calls import CallLog
+from simulator.control import Control
+from simulator.faults import Fault, FaultBoard
+from simulator.front import Front
+from simulator.images import ImageCache
+from simulator.knobs import Knobs
+from simulator.listener import SHUTDOWN_SECONDS, Listener, is_loopback, silent_logger
+from simulator.openai_images import OpenAIImages
+
+# The protocols that can be simulated, by the name a channel gives.
+DIALECTS: Final[Mapping[str, Callable[[str, ImageCache], Dialect]]] = {"openai": OpenAIImages}
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedChannel:
+    """One upstream account to simulate. Port 0 takes a free one."""
+
+    name: str
+    credential: str = field(repr=False)
+    dialect: str = "openai"
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could not stand in a URL, and an unknown dialect."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("a channel's name is 1 to 64 of a-z 0-9 . _ - and starts with a-z 0-9")
+        if not self.credential:
+            raise ValueError(f"channel {self.name} has no credential")
+        if self.dialect not in DIALECTS:
+            raise ValueError(f"channel {self.name}: the dialect is one of {', '.join(DIALECTS)}")
+
+
+class Simulator:
+    """Simulated upstreams on loopback, from entering to leaving the context.
+
+    Images follow from *seed* and the request, on every channel and in every run alike.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[SimulatedChannel],
+        control_port: int = 0,
+        host: str = "127.0.0.1",
+        seed: int = 0,
+    ) -> None:
+        if not is_loopback(host):
+            raise ValueError("the simulator listens on loopback addresses only")
+        names = [channel.name for channel in channels]
+        if len(set(names)) != len(names):
+            raise ValueError("two channels have the same name")
+        self.calls = CallLog(names)
+        self._host = host
+        self._control_port = control_port
+        self._channels = {channel.name: channel for channel in channels}
+        self._board = FaultBoard(names)
+        self._images = ImageCache(seed)
+        self._fronts: dict[str, Front] = {}
+        self._listeners: dict[str, Listener] = {}
+        for channel in channels:
+            front = Front(
+                channel=channel.name,
+                dialect=DIALECTS[channel.dialect](channel.credential, self._images),
+                faults=self._board,
+                calls=self.calls,
+            )
+            self._fronts[channel.name] = front
+            self._listeners[channel.name] = Listener(front, host, channel.port)
+        self._url: str | None = None
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._images.close)
+            for listener in self._listeners.values():
+                stack.push_async_callback(listener.close)
+                await listener.open()
+            runner = web.AppRunner(
+                Control(self).application(),
+                access_log=None,
+                logger=silent_logger(),
+                shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            site = web.TCPSite(runner, self._host, self._control_port)
+            await site.start()
+            self._url = self._at(runner.addresses[0][1])
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._opened.aclose()
+
+    @property
+    def url(self) -> str:
+        """The base URL of the controls."""
+        if self._url is None:
+            raise RuntimeError("the simulator is not open")
+        return self._url
+
+    def base_url(self, channel: str) -> str:
+        """Give the URL to which the channel's protocol adds its paths (`/v1/images/…`)."""
+        return self._at(self._listeners[channel].port)
+
+    def describe(self) -> list[dict[str, str]]:
+        """Give each channel's name, dialect and base URL."""
+        return [
+            {"name": name, "dialect": channel.dialect, "base_url": self.base_url(name)}
+            for name, channel in self._channels.items()
+        ]
+
+    def faults(self) -> dict[str, Fault | None]:
+        """Give each channel's fault, None where it is well."""
+        return self._board.all()
+
+    async def set_fault(self, channel: str, fault: Fault) -> None:
+        """Break *channel* from now on; replaces the fault it had."""
+        self._board.put(channel, fault)
+        if fault.kind == "refuse":
+            await self._listeners[channel].refuse()
+        else:
+            await self._listeners[channel].accept()
+
+    async def clear_faults(self, channel: str | None = None) -> None:
+        """Heal *channel*, or every channel."""
+        for name in [channel] if channel is not None else self._channels:
+            self._board.clear(name)
+            await self._listeners[name].accept()
+
+    def knobs(self, channel: str) -> Knobs:
+        """Give the settings of *channel*."""
+        return self._fronts[channel].knobs
+
+    def turn_knobs(self, channel: str, knobs: Knobs) -> None:
+        """Change the settings of *channel*."""
+        self._fronts[channel].knobs = knobs
+
+    def configure(self, knobs: Knobs) -> None:
+        """Change the settings of every channel."""
+        for name in self._channels:
+            self.turn_knobs(name, knobs)
+
+    def _at(self, port: int) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{port}"

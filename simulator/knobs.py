@@ -1,0 +1,66 @@
+"""How a healthy channel behaves, turned while the simulator runs (`PUT /_settings`).
+
+image                real (default): the size that was asked for. tiny: a valid 16 by 16 image,
+                     whatever the size. bytes:N: a valid image of exactly N bytes, 2,048 to
+                     67,108,864, in the format that was asked for.
+latency_ms           Waited before the headers of a successful answer; default 0.
+partial_interval_ms  Waited between the events of a stream; default 0.
+requests_per_minute  The channel's rate limit, a token bucket; default 6,000,000.
+"""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+from simulator.faults import MAX_DELAY_MS
+from simulator.json_object import ControlError, JsonObject, within
+
+MIN_PADDED_BYTES: Final = 2_048
+MAX_PADDED_BYTES: Final = 64 << 20
+MAX_REQUESTS_PER_MINUTE: Final = 1_000_000_000
+
+_BYTES: Final = re.compile(r"bytes:([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """The settings of one channel; the module's table says what each means."""
+
+    image: str = "real"
+    latency_ms: int = 0
+    partial_interval_ms: int = 0
+    requests_per_minute: int = 6_000_000
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, naming the setting."""
+        if self.image not in {"real", "tiny"}:
+            padded = self.padded_bytes
+            if padded is None or not MIN_PADDED_BYTES <= padded <= MAX_PADDED_BYTES:
+                raise ControlError(
+                    "image",
+                    f"expected real, tiny or bytes:{MIN_PADDED_BYTES} to bytes:{MAX_PADDED_BYTES}",
+                )
+        within("latency_ms", self.latency_ms, 0, MAX_DELAY_MS)
+        within("partial_interval_ms", self.partial_interval_ms, 0, MAX_DELAY_MS)
+        within("requests_per_minute", self.requests_per_minute, 1, MAX_REQUESTS_PER_MINUTE)
+
+    def as_json(self) -> dict[str, object]:
+        """Give the settings as the controls show them."""
+        return asdict(self)
+
+    @property
+    def padded_bytes(self) -> int | None:
+        """The N of `bytes:N`, else None."""
+        match = _BYTES.fullmatch(self.image)
+        return int(match[1]) if match else None
+
+
+def turn(knobs: Knobs, data: object) -> Knobs:
+    """Give *knobs* with the settings of decoded JSON changed; raises ControlError."""
+    given = JsonObject(data, tuple(known.name for known in fields(Knobs)))
+    return Knobs(
+        image=given.text("image", knobs.image),
+        latency_ms=given.integer("latency_ms", knobs.latency_ms),
+        partial_interval_ms=given.integer("partial_interval_ms", knobs.partial_interval_ms),
+        requests_per_minute=given.integer("requests_per_minute", knobs.requests_per_minute),
+    )

@@ -1,0 +1,1 @@
+"""Where state lives: PostgreSQL (ours or yours) and media objects. Knows no other package."""

@@ -1,0 +1,111 @@
+"""Outputs in a folder: the embedded stand-in for a bucket.
+
+An object appears under its name only when it is complete (write, then rename). Names are
+`/`-separated; in the folder an object is one flat file within one of 256 shards, so that
+storing one costs no directory of its own.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SMALL = 64 * 1024
+"""Up to this many bytes a write is cheaper than a hop to a thread."""
+PIECE = 1024 * 1024
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*){0,7}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored object: its length in bytes and when it was stored (seconds since 1970)."""
+
+    size: int
+    stored_at: float
+
+
+class FolderStore:
+    """Objects by name. All methods may raise OSError when the disk fails."""
+
+    def __init__(self, root: Path, *, sync: bool = False) -> None:
+        self._root = root
+        self._sync = sync
+        for shard in range(256):
+            (root / f"{shard:02x}").mkdir(parents=True, exist_ok=True)
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Store *data* under *name*; an object of that name is replaced."""
+        path = self._path(name)
+        if len(data) <= SMALL and not self._sync:
+            self._write(path, data)
+        else:
+            await asyncio.to_thread(self._write, path, data)
+
+    async def find(self, name: str) -> Found | None:
+        """Look an object up; None when there is none of that name."""
+        if not is_name(name):
+            return None
+        try:
+            status = self._path(name).stat()
+        except FileNotFoundError:
+            return None
+        return Found(status.st_size, status.st_mtime)
+
+    async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncIterator[bytes]:
+        """Yield the bytes from *offset*, at most *limit* (0: to the end), in pieces ≤ 1 MiB.
+
+        Raises FileNotFoundError.
+        """
+        path = self._path(name)
+        if not is_name(name):
+            raise FileNotFoundError
+        with path.open("rb") as file:
+            file.seek(offset)
+            left = limit or (path.stat().st_size - offset)
+            while left > 0:
+                size = min(PIECE, left)
+                piece = (
+                    file.read(size) if size <= SMALL else await asyncio.to_thread(file.read, size)
+                )
+                if not piece:
+                    return
+                left -= len(piece)
+                yield piece
+
+    async def delete(self, name: str) -> bool:
+        """Remove an object; False when there was none."""
+        try:
+            self._path(name).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _path(self, name: str) -> Path:
+        flat = name.replace("/", "~")
+        shard = sum(name.encode()[-28:]) & 0xFF
+        return self._root / f"{shard:02x}" / flat
+
+    def _write(self, path: Path, data: bytes) -> None:
+        draft = Path(f"{path}.{secrets.token_hex(6)}.part")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            if self._sync:
+                os.fsync(descriptor)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def is_name(name: str) -> bool:
+    """Whether *name* may name an object: no dot segments, no odd characters."""
+    return len(name) <= 200 and _NAME.match(name) is not None

@@ -1,0 +1,144 @@
+"""Callers who leave: core learns of it, whenever it happens."""
+
+import asyncio
+
+import orjson
+
+from rest_bridge.server import HttpLimits
+from tests.fix_bridge import (
+    NAME,
+    WAIT,
+    Bridge,
+    FakeCore,
+    accepted,
+    attempt,
+    completed,
+    outputs,
+    success,
+)
+
+URL = "/v1/images/generations"
+BODY = orjson.dumps({"model": "gpt-image-2", "prompt": "a red square"})
+
+
+async def test_leaving_before_the_answer_cancels_the_call(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    core.script = [accepted(), attempt(), asyncio.Event().wait]
+    for leave in ("close", "abort"):
+        wire = await dial(bridge.port)
+        await wire.post(URL, BODY)
+        call = await core.started()
+
+        getattr(wire, leave)()
+
+        await asyncio.wait_for(call.cancelled.wait(), WAIT)
+    assert core.abandoned.empty()
+    assert bridge.defects == []
+
+
+async def test_leaving_after_a_large_upload_is_noticed_too(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    """A body above the read buffer pauses reading, which hides the end of a connection."""
+    core.script = [accepted(), asyncio.Event().wait]
+    wire = await dial(bridge.port)
+    body = orjson.dumps({"model": "m", "prompt": "x" * 700_000})
+
+    await wire.post(URL, body)
+    call = await core.started()
+    wire.close()
+
+    await asyncio.wait_for(call.cancelled.wait(), WAIT)
+
+
+async def test_leaving_before_admission_cancels_the_call(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    core.admit.clear()
+    wire = await dial(bridge.port)
+    await wire.post(URL, BODY)
+    call = await core.called()
+
+    wire.close()
+
+    await asyncio.wait_for(call.cancelled.wait(), WAIT)
+
+
+async def test_leaving_in_the_middle_of_the_body_cancels_the_call(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    wire = await dial(bridge.port)
+    await wire.post(URL, BODY[:10], length=len(BODY))
+    call = await core.called()
+
+    wire.close()
+
+    await asyncio.wait_for(call.cancelled.wait(), WAIT)
+    assert call.start is None
+
+
+async def test_an_answer_that_found_nobody_is_abandoned(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    """The terminal event is read, the answer is too large for the socket, the caller leaves."""
+    core.script = success(bytes(30_000_000))
+    wire = await dial(bridge.port)
+    await wire.post(URL, BODY)
+    assert (await wire.read(12)).startswith(b"HTTP/1.1 200")
+
+    wire.abort()
+
+    assert await asyncio.wait_for(core.abandoned.get(), WAIT) == NAME
+
+
+async def test_a_reader_who_stops_reading_is_cut_off_and_the_answer_abandoned(
+    start_bridge, core: FakeCore, dial
+) -> None:
+    bridge = await start_bridge(HttpLimits(write_stall_seconds=0.1, drain_idle_seconds=0.0))
+    core.script = success(bytes(30_000_000))
+    wire = await dial(bridge.port)
+
+    await wire.post(URL, BODY)
+
+    assert await asyncio.wait_for(core.abandoned.get(), WAIT) == NAME
+
+
+async def test_a_slow_reader_who_reads_is_not_cut_off(start_bridge, core: FakeCore, dial) -> None:
+    bridge = await start_bridge(HttpLimits(write_stall_seconds=0.1, drain_idle_seconds=0.0))
+    core.script = success(bytes(15_000_000))
+    wire = await dial(bridge.port)
+    await wire.post(URL, BODY)
+
+    received = 0
+    while received < 20_000_000:
+        received += len(await wire.read(2_000_000))
+        await asyncio.sleep(0.002)  # the pace of the reader
+
+    assert core.abandoned.empty()
+
+
+async def test_a_caller_who_got_the_answer_is_not_abandoned(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    wire = await dial(bridge.port)
+    await wire.post(URL, BODY)
+    await wire.answer()
+    wire.close()
+    await bridge.server.stop()  # comes back when the connection is gone
+
+    assert core.abandoned.empty()
+    assert not core.calls[0].cancelled.is_set()
+
+
+async def test_a_stream_whose_last_frames_found_nobody_is_abandoned(
+    bridge: Bridge, core: FakeCore, dial
+) -> None:
+    core.script = [accepted(), *outputs(bytes(30_000_000)), completed()]
+    wire = await dial(bridge.port)
+    await wire.post(URL, orjson.dumps({"model": "m", "prompt": "p", "stream": True}))
+    await wire.read(12)
+
+    wire.abort()
+
+    assert await asyncio.wait_for(core.abandoned.get(), WAIT) == NAME

@@ -1,0 +1,189 @@
+"""The whole gateway as its users meet it: a process of its own, spoken to over sockets."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 60
+
+
+@dataclass
+class Gateway:
+    """A running `reapi serve --demo`."""
+
+    home: Path
+    process: subprocess.Popen[bytes]
+    demo: dict[str, str]
+    environment: dict[str, str] = field(repr=False, default_factory=dict)
+
+    @property
+    def rest(self) -> str:
+        return self.demo["rest_url"]
+
+    @property
+    def v1(self) -> str:
+        return f"{self.rest}/v1"
+
+    @property
+    def key(self) -> str:
+        return self.demo["api_key"]
+
+    @property
+    def log(self) -> str:
+        return (self.home / "stderr.log").read_text(errors="replace")
+
+    def headers(self, key: str = "") -> dict[str, str]:
+        return {"authorization": f"Bearer {key or self.key}"}
+
+    def account(self, credits_: str = "0") -> tuple[str, str]:
+        """A new account with credits: its id and its key."""
+        admin = self.headers(self.demo["admin_token"])
+        with httpx.Client(base_url=self.rest, headers=admin, timeout=20) as client:
+            made = client.post("/api/v1/admin/accounts", json={"name": "test"}).json()
+            if credits_ != "0":
+                answer = client.post(
+                    f"/api/v1/admin/accounts/{made['id']}:grant",
+                    json={"credits": credits_, "request_id": "first"},
+                )
+                assert answer.status_code == 200, answer.text
+        return made["id"], made["api_key"]
+
+    def balance(self, key: str) -> dict[str, str]:
+        return httpx.get(
+            f"{self.rest}/api/v1/balance", headers=self.headers(key), timeout=20
+        ).json()
+
+    def fault(self, channel: str, **fault: Any) -> None:
+        answer = httpx.put(f"{self.demo['simulator_url']}/_faults/{channel}", json=fault)
+        assert answer.status_code < 300, answer.text
+
+    def heal(self) -> None:
+        httpx.delete(f"{self.demo['simulator_url']}/_faults").raise_for_status()
+
+    def settings(self, **knobs: Any) -> None:
+        answer = httpx.put(f"{self.demo['simulator_url']}/_settings", json=knobs)
+        assert answer.status_code < 300, answer.text
+
+    def settings_of(self, channel: str, **knobs: Any) -> None:
+        answer = httpx.put(f"{self.demo['simulator_url']}/_settings/{channel}", json=knobs)
+        assert answer.status_code < 300, answer.text
+
+    def calls(self) -> dict[str, int]:
+        """How many calls each channel of the demo has received."""
+        return httpx.get(f"{self.demo['simulator_url']}/_calls/count").json()["channels"]
+
+    def database(self) -> psycopg.Connection[Any]:
+        """A connection of our own to the embedded database."""
+        password = next((self.home / "postgres").rglob("password*")).read_text().strip()
+        pid_file = next((self.home / "postgres").rglob("postmaster.pid"))
+        port = int(pid_file.read_text().splitlines()[3])
+        return psycopg.connect(
+            host="127.0.0.1", port=port, user="reapi", password=password, dbname="reapi"
+        )
+
+    def kill(self) -> None:
+        """What a power cut does to the process."""
+        self.process.kill()
+        self.process.wait(20)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+def start(home: Path, **environment: str) -> Gateway:
+    """Start on free ports and wait until it is ready."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "demo.json.ready").unlink(missing_ok=True)
+    keep = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
+    env = {
+        **keep,
+        "REAPI_HOME": str(home),
+        "REAPI_HTTP_PORT": "0",
+        "REAPI_GRPC_PORT": "0",
+        **environment,
+    }
+    before = _stamp(home)
+    with (home / "stderr.log").open("ab") as log, (home / "stdout.log").open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve", "--demo"],
+            cwd=ROOT,
+            env=env,
+            stdout=out,
+            stderr=log,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while _stamp(home) == before:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise RuntimeError(
+                f"the gateway did not start: {(home / 'stderr.log').read_text()[-2000:]}"
+            )
+        time.sleep(0.05)
+    demo = json.loads((home / "demo.json").read_text())
+    return Gateway(home, process, demo, environment)
+
+
+def _stamp(home: Path) -> int:
+    try:
+        return (home / "demo.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def running(home: Path, **environment: str) -> Iterator[Gateway]:
+    gateway = start(home, **environment)
+    try:
+        yield gateway
+    finally:
+        if gateway.process.poll() is None:
+            gateway.process.kill()
+            gateway.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for the tests that leave nothing behind but rows."""
+    with running(tmp_path_factory.mktemp("gateway")) as gateway:
+        gateway.settings(image="tiny")
+        yield gateway
+        assert gateway.stop() == 0
+        assert "Traceback" not in gateway.log
+
+
+@pytest.fixture
+def gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
+    """The shared gateway, healthy at the start of every test."""
+    yield shared_gateway
+    shared_gateway.heal()
+    shared_gateway.settings(image="tiny", latency_ms=0)
+
+
+async def eventually(check: Any, seconds: float = 10.0) -> None:
+    """Wait until *check()* is true."""
+    async with asyncio.timeout(seconds):
+        while not check():
+            await asyncio.sleep(0.02)
+
+
+async def stream_of(response: httpx.Response) -> AsyncIterator[str]:
+    async for line in response.aiter_lines():
+        yield line

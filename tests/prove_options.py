@@ -1,0 +1,65 @@
+"""Counts of the long proofs as options of pytest, and the figures that tests report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+Figure = Callable[[str, Sequence[float]], None]
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a proof does: the issue's numbers, or with `--ci` reduced ones."""
+
+    ci: bool
+    requests: int
+    rounds: int
+
+    def reduced(self, full: int, in_ci: int) -> int:
+        """One of two numbers."""
+        return in_ci if self.ci else full
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("prove", "the long proofs (scripts/prove)")
+    group.addoption("--ci", action="store_true", help="reduced counts, for every push")
+    group.addoption("--requests", type=int, help="requests for each fault (200; with --ci 60)")
+    group.addoption("--rounds", type=int, help="rounds of kill -9 (10; with --ci 2)")
+
+
+@pytest.fixture(scope="session")
+def counts(pytestconfig: pytest.Config) -> Counts:
+    """How much the proofs do in this run."""
+    ci = bool(pytestconfig.getoption("ci"))
+    requests = pytestconfig.getoption("requests") or (60 if ci else 200)
+    rounds = pytestconfig.getoption("rounds") or (2 if ci else 10)
+    return Counts(ci, requests, rounds)
+
+
+@pytest.fixture
+def figure(pytestconfig: pytest.Config) -> Figure:
+    """Reports milliseconds (or any numbers) under a name: shown after the run, judged by nobody."""
+    lines = pytestconfig.stash.setdefault(_FIGURES, [])
+
+    def report(name: str, values: Sequence[float]) -> None:
+        shown = f"n={len(values)} p50={percentile(values, 50):.2f} p99={percentile(values, 99):.2f}"
+        lines.append(f"{name:58} {shown} max={max(values):.2f}")
+
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = terminalreporter.config.stash.get(_FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least *percent* % of *values* do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]

@@ -1,0 +1,195 @@
+"""Silence, in every phase."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from core.errors import Fault, Phase, UpstreamError
+from core.model import Ask, Channel, Deadlines, Final
+from core.providers.driver import Driver
+from tests.fix_upstream import (
+    Peer,
+    Request,
+    Script,
+    Upstream,
+    chunk,
+    deaf,
+    hangs,
+    head,
+    http,
+    transport_of,
+)
+from tests.providers.asking import (
+    BULKY,
+    COMPLETED,
+    EASY,
+    EVENTS,
+    MEGABYTE,
+    PARTIAL,
+    SOON,
+    asked,
+    channel,
+    failure,
+    hangs_after,
+    resets_after,
+)
+from tests.providers.tapes_openai_images import (
+    ASK,
+    IMAGE,
+    STREAMED,
+    answer,
+)
+
+
+async def timed_out(
+    driver: Driver, ask: Ask, target: Channel, budget: float | None = None
+) -> UpstreamError:
+    """The failure, which must come between the deadline and a tenth of a second later."""
+    started = time.monotonic()
+    found = await failure(driver, ask, target, budget)
+
+    assert SOON * 0.99 <= time.monotonic() - started < SOON + 0.1
+    return found
+
+
+async def test_a_connection_that_is_never_made_was_never_sent_on(
+    driver: Driver, upstream: Upstream
+) -> None:
+    upstream.talks = deaf
+    # The TCP connection is made by the kernel; the TLS handshake is what never comes.
+    target = channel(upstream.address, replace(EASY, connect=SOON), scheme="https")
+
+    found = await timed_out(driver, ASK, target)
+
+    assert (found.fault, found.phase) == (Fault.UNREACHABLE, Phase.CONNECT)
+
+
+@pytest.mark.parametrize(
+    ("ask", "script", "deadlines", "phase"),
+    [
+        (ASK, hangs, replace(EASY, first_byte=SOON), Phase.FIRST_BYTE),
+        (ASK, hangs_after(b"HTTP/1.1 200"), replace(EASY, first_byte=SOON), Phase.FIRST_BYTE),
+        (ASK, hangs, replace(EASY, total=SOON), Phase.FIRST_BYTE),
+        (ASK, hangs_after(http(200, answer(1))[:-1]), replace(EASY, idle=SOON), Phase.BODY),
+        (ASK, hangs_after(http(200, answer(1))[:-1]), replace(EASY, total=SOON), Phase.BODY),
+        (STREAMED, hangs, replace(EASY, acknowledge=SOON), Phase.ACKNOWLEDGE),
+        (STREAMED, hangs, replace(EASY, first_byte=SOON), Phase.ACKNOWLEDGE),
+        (STREAMED, hangs, replace(EASY, total=SOON), Phase.ACKNOWLEDGE),
+        (
+            STREAMED,
+            hangs_after(head(200, EVENTS)),
+            replace(EASY, first_byte=SOON),
+            Phase.FIRST_BYTE,
+        ),
+        (STREAMED, hangs_after(head(200, EVENTS)), replace(EASY, total=SOON), Phase.FIRST_BYTE),
+        (
+            STREAMED,
+            hangs_after(head(200, EVENTS), chunk(PARTIAL)),
+            replace(EASY, idle=SOON),
+            Phase.BODY,
+        ),
+        (
+            STREAMED,
+            hangs_after(head(200, EVENTS), chunk(PARTIAL)),
+            replace(EASY, total=SOON),
+            Phase.BODY,
+        ),
+    ],
+)
+async def test_silence_is_decided_at_the_deadline_of_its_phase(
+    driver: Driver,
+    upstream: Upstream,
+    ask: Ask,
+    script: Script,
+    deadlines: Deadlines,
+    phase: Phase,
+) -> None:
+    upstream.plays(script)
+
+    found = await timed_out(driver, ask, channel(upstream.address, deadlines))
+
+    assert (found.fault, found.phase) == (Fault.TIMEOUT, phase)
+
+
+@pytest.mark.parametrize("ask", [ASK, STREAMED], ids=["whole", "stream"])
+async def test_the_callers_budget_ends_an_attempt_as_the_total_deadline_does(
+    driver: Driver, upstream: Upstream, ask: Ask
+) -> None:
+    upstream.plays(hangs)
+
+    assert (await timed_out(driver, ask, channel(upstream.address), SOON)).fault is Fault.TIMEOUT
+
+
+async def test_a_budget_that_is_spent_sends_nothing(driver: Driver, upstream: Upstream) -> None:
+    found = await failure(driver, ASK, channel(upstream.address), budget=0.0)
+
+    assert (found.fault, found.phase) == (Fault.TIMEOUT, Phase.CONNECT)
+    assert upstream.requests == []
+
+
+async def test_an_upload_that_is_not_read_is_silence_too(
+    driver: Driver, upstream: Upstream
+) -> None:
+    upstream.talks = deaf
+    target = channel(upstream.address, replace(EASY, first_byte=SOON))
+    found = await failure(driver, BULKY, target)
+
+    assert (found.fault, found.phase) == (Fault.TIMEOUT, Phase.FIRST_BYTE)
+
+
+async def test_an_upload_that_moves_is_given_time(driver: Driver, upstream: Upstream) -> None:
+    async def reads_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        left = 32 * MEGABYTE
+        while left > 0:
+            left -= len(await reader.read(4 * MEGABYTE))
+            # The last bytes wait in the kernel, where they count as sent: they are fetched fast.
+            if left > 16 * MEGABYTE:
+                transport_of(writer).pause_reading()
+                await asyncio.sleep(SOON / 16)
+                transport_of(writer).resume_reading()
+        await Peer(Request("", "", {}, b""), reader, writer).send(http(200, answer(1)))
+
+    upstream.talks = reads_slowly
+    started = time.monotonic()
+    target = channel(upstream.address, replace(EASY, first_byte=SOON))
+
+    assert Final(0, IMAGE) in await asked(driver, BULKY, target)
+    assert time.monotonic() - started > SOON
+
+
+async def test_the_bytes_of_a_slow_answer_keep_it_alive(driver: Driver, upstream: Upstream) -> None:
+    ticks = 12
+
+    async def drips(peer: Peer) -> None:
+        data = http(200, answer(1))
+        step = len(data) // ticks
+        for at in range(0, len(data), step):
+            await peer.send(data[at : at + step])
+            await asyncio.sleep(SOON / 4)
+
+    upstream.plays(drips)
+    deadlines = replace(EASY, idle=SOON)
+
+    assert Final(0, IMAGE) in await asked(driver, ASK, channel(upstream.address, deadlines))
+
+
+async def test_the_end_of_a_finished_stream_is_not_waited_for(
+    driver: Driver, upstream: Upstream
+) -> None:
+    upstream.plays(hangs_after(head(200, EVENTS), chunk(COMPLETED)))
+    async with asyncio.timeout(1):
+        found = await asked(driver, STREAMED, channel(upstream.address))
+
+    assert found[1] == Final(0, IMAGE)
+
+
+async def test_an_error_is_decided_by_its_status_when_its_body_does_not_come(
+    driver: Driver, upstream: Upstream
+) -> None:
+    target = channel(upstream.address, replace(EASY, idle=SOON))
+    upstream.plays(hangs_after(http(429, b"{}")[:-1]))
+    assert (await timed_out(driver, ASK, target)).fault is Fault.RATE_LIMITED
+    upstream.plays(resets_after(http(500, b"{}")[:-1]))
+    assert (await failure(driver, ASK, target)).fault is Fault.SERVER_ERROR

@@ -1,0 +1,226 @@
+"""Leaving early, what is left behind, and what is never shown."""
+
+import asyncio
+import gc
+import logging
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from core.body import Body
+from core.errors import Fault, UpstreamError
+from core.model import Ask, Kind
+from core.providers.driver import Driver
+from tests.fix_upstream import (
+    Peer,
+    Script,
+    Upstream,
+    chunk,
+    chunked,
+    closes,
+    head,
+    http,
+    resets,
+)
+from tests.providers.asking import (
+    BULKY,
+    COMPLETED,
+    CREDENTIAL,
+    EASY,
+    EVENTS,
+    PARTIAL,
+    SOON,
+    asked,
+    attempt,
+    channel,
+    failure,
+    hangs_after,
+    resets_after,
+    settled,
+)
+from tests.providers.tapes_openai_images import (
+    ASK,
+    STREAMED,
+    answer,
+)
+
+
+async def seen_leaving(upstream: Upstream, left: asyncio.Event) -> float:
+    """Seconds until the upstream has seen the caller leave."""
+    started = time.monotonic()
+    await asyncio.wait_for(left.wait(), 5)
+    return time.monotonic() - started
+
+
+def watched(left: asyncio.Event, *pieces: bytes) -> Script:
+    async def script(peer: Peer) -> None:
+        await peer.send(*pieces)
+        await peer.left()
+        left.set()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("ask", "sent"),
+    [
+        (ASK, ()),
+        (ASK, (http(200, answer(1))[:-1],)),
+        (STREAMED, ()),
+        (STREAMED, (head(200, EVENTS),)),
+        (STREAMED, (head(200, EVENTS), chunk(PARTIAL))),
+    ],
+)
+async def test_cancelling_closes_the_connection_at_once(
+    driver: Driver, upstream: Upstream, ask: Ask, sent: tuple[bytes, ...]
+) -> None:
+    left = asyncio.Event()
+    upstream.plays(watched(left, *sent))
+    task = asyncio.create_task(asked(driver, ask, channel(upstream.address)))
+    await asyncio.wait_for(upstream.asked.wait(), 5)
+    await settled()
+    task.cancel()
+
+    assert await seen_leaving(upstream, left) < 0.05
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("until", [1, 2])
+async def test_closing_the_generator_closes_the_connection_at_once(
+    driver: Driver, upstream: Upstream, until: int
+) -> None:
+    left = asyncio.Event()
+    upstream.plays(watched(left, head(200, EVENTS), chunk(PARTIAL)))
+    pieces = attempt(driver, STREAMED, channel(upstream.address))
+    for _ in range(until):
+        await anext(pieces)
+    await pieces.aclose()
+
+    assert await seen_leaving(upstream, left) < 0.05
+
+
+async def test_cancelling_an_upload_does_not_wait_for_its_buffers(
+    driver: Driver, upstream: Upstream
+) -> None:
+    accepted, stalled, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def reads_late(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        accepted.set()
+        await asyncio.wait_for(stalled.wait(), 5)
+        # What the kernel holds may be read; then comes the end, and no 32 MB.
+        size = 0
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 20):
+                size += len(data)
+        assert size < 32 * 1024 * 1024
+        left.set()
+
+    upstream.talks = reads_late
+    task = asyncio.create_task(asked(driver, BULKY, channel(upstream.address)))
+    await asyncio.wait_for(accepted.wait(), 5)
+    await settled()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    stalled.set()
+
+    assert await seen_leaving(upstream, left) < 0.5
+
+
+async def test_leaving_the_driver_ends_its_calls(upstream: Upstream) -> None:
+    left = asyncio.Event()
+    upstream.plays(watched(left))
+    async with Driver() as driver:
+        task = asyncio.create_task(failure(driver, ASK, channel(upstream.address)))
+        await asyncio.wait_for(upstream.asked.wait(), 5)
+
+    assert (await task).fault is Fault.LOST
+    assert await seen_leaving(upstream, left) < 0.05
+
+
+async def test_a_timeout_closes_the_connection(driver: Driver, upstream: Upstream) -> None:
+    left = asyncio.Event()
+    upstream.plays(watched(left))
+    await failure(driver, ASK, channel(upstream.address, replace(EASY, first_byte=SOON)))
+
+    assert await seen_leaving(upstream, left) < 0.05
+
+
+async def test_hundreds_of_abandoned_calls_leave_no_connection(
+    driver: Driver, upstream: Upstream
+) -> None:
+    number = 200
+    left = asyncio.Semaphore(0)
+
+    async def notes(peer: Peer) -> None:
+        await peer.left()
+        left.release()
+
+    upstream.plays(notes)
+    target = channel(upstream.address)
+    tasks = [asyncio.create_task(asked(driver, ASK, target)) for _ in range(number)]
+    async with asyncio.timeout(5):
+        while len(upstream.requests) < number:
+            upstream.asked.clear()
+            await upstream.asked.wait()
+        for task in tasks:
+            task.cancel()
+        for _ in range(number):
+            await left.acquire()
+
+    assert all(task.cancelled() for task in tasks)
+
+
+PROMPT = "never shown either"
+
+
+async def test_no_failure_shows_an_address_a_credential_or_content(
+    driver: Driver, upstream: Upstream, refused: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    ask = Ask("gpt-image-2", Kind.IMAGE, Body(PROMPT), partials=1)
+    scripts = (
+        resets,
+        closes,
+        hangs_after(b"HTTP/1.1 xyz " + PROMPT.encode() + b"\r\n\r\n"),
+        http(400, orjson.dumps({"error": {"message": PROMPT, "code": PROMPT, "type": "x"}})),
+        http(200, f'{{"echo": "{PROMPT}'.encode()),
+        chunked(200, f"data: {PROMPT}\n\n".encode()),
+        resets_after(head(200, EVENTS), chunk(f"data: {PROMPT}\n\n".encode())),
+    )
+    shown = []
+    for script in scripts:
+        upstream.plays(script)
+        shown.append(await failure(driver, ask, channel(upstream.address)))
+    shown.append(await failure(driver, ask, channel(refused)))
+
+    for each in shown:
+        text = "".join(traceback.format_exception(each)) + repr(each)
+        assert not any(word in text for word in (PROMPT, CREDENTIAL, "127.0.0.1"))
+        # Nothing hangs behind it that could be shown by somebody else.
+        assert (each.__cause__, each.__context__) == (None, None)
+    assert not any(word in caplog.text for word in (PROMPT, CREDENTIAL, "127.0.0.1"))
+
+
+async def test_finished_calls_leave_no_garbage(driver: Driver, upstream: Upstream) -> None:
+    for script in (http(200, answer(1)), chunked(200, PARTIAL, COMPLETED), http(500), closes):
+        upstream.plays(script)
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for _ in range(10):
+                with suppress(UpstreamError):
+                    await asked(driver, STREAMED, channel(upstream.address))
+            gc.collect()
+            left = [type(each).__name__ for each in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+
+        # Each collection of the cyclic kind stops the whole process for a moment.
+        assert not {"Exchange", "_Upload", "ClientResponse", "Call", "Body"} & set(left), script
