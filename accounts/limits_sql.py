@@ -30,10 +30,7 @@ class LimitsSql:
     parts: tuple[type, ...] = (KeyUse, KeyRelease)
 
     def reads(
-        self,
-        parts: Sequence[KeyUse | KeyRelease],
-        *,
-        careful: bool,  # noqa: ARG002 (the same either way)
+        self, parts: Sequence[KeyUse | KeyRelease]
     ) -> Sequence[tuple[int, str, tuple[Any, ...]]]:
         names = dict.fromkeys((part.account_id, part.key_id) for part in parts)
         return [(10, _LOCK_KEYS, ([name[0] for name in names], [name[1] for name in names]))]

@@ -78,15 +78,17 @@ async def serving(
             start_new_session=True,
         )
     try:
-        demo = await _ready(process, home / "demo.json", log)
+        demo = await _ready(process, home / "demo.json")
         pin(_companions(process.pid), cores.rest)
         keys = await _accounts(demo["rest_url"], demo["admin_token"])
         yield Gateway(demo["rest_url"], demo["grpc_address"], process.pid, keys, outputs)
     finally:
+        died = process.returncode is not None
         code = await end(process, STOP_SECONDS)
         _forget_database(home)
-        if code:
-            sys.stderr.write(f"bench: the gateway ended with exit code {code}\n")
+        if code or died:
+            sys.stderr.write(f"bench: the gateway ended {'by itself ' if died else ''}with exit")
+            sys.stderr.write(f" code {code}; its last words: {_last_words(log)}\n")
 
 
 def _places(folder: Path) -> tuple[Path, Path, Path]:
@@ -111,14 +113,14 @@ def _environment(home: Path, outputs: Path, overlay: Path) -> dict[str, str]:
     return {name: inherited[name] for name in inherited if not name.startswith("REAPI_")} | ours
 
 
-async def _ready(process: asyncio.subprocess.Process, file: Path, log: Path) -> dict[str, str]:
+async def _ready(process: asyncio.subprocess.Process, file: Path) -> dict[str, str]:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
             while process.returncode is None:
                 if found := _demo(file):
                     return found
                 await asyncio.sleep(0.05)
-    raise GatewayError(f"the gateway did not start; its last words: {_last_words(log)}")
+    raise GatewayError("the gateway did not start")
 
 
 def _demo(file: Path) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ from bench.canned import Shape, request
 from bench.figures import Figures, Run, combined
 from bench.gateway import Gateway
 from bench.grpc_load import grpc_load
-from bench.load import Load, by_python, http_load
+from bench.load import Load, LoadError, by_python, http_load
 from bench.processes import cpu_seconds, machine_cpu_seconds, pss_bytes, tree
 from bench.rows import Memory, Plan, Row, Target
 
@@ -63,7 +63,11 @@ class Runner:
         processes = self._processes(target)
         all_before, ours_before = machine_cpu_seconds(), self._ours()
         cpu_before = cpu_seconds(processes) if processes else None
-        run = await self._load(row, target, seconds)
+        try:
+            run = await self._load(row, target, seconds)
+        except LoadError as error:
+            name = f"{row.title}, {row.connections} at once, {target.value}"
+            raise LoadError(f"{name}: {error}") from error
         cpu_after = cpu_seconds(processes) if processes else None
         all_after, ours_after = machine_cpu_seconds(), self._ours()
         everybody, ours = _difference(all_before, all_after), _difference(ours_before, ours_after)

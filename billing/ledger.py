@@ -169,8 +169,8 @@ class Transfer:
 class LedgerBook:
     """Which holds, settles, voids and credits the balances allow. Pure.
 
-    `transfers` are those that may matter: the holds to resolve, what resolved them, and in
-    a careful batch whatever stands under the parts' own ids.
+    `transfers` are those that matter: whatever stands under the parts' own ids, the holds
+    to resolve, and what resolved them.
     """
 
     def __init__(self, balances: Mapping[UUID, Balance], transfers: Iterable[Transfer]) -> None:

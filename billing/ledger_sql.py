@@ -28,20 +28,16 @@ SELECT account_id, posted, pending
    FOR NO KEY UPDATE
 """
 _ROW = "t.account_id, t.id, t.kind, t.amount_micros, t.resolves, t.releases_micros"
-# Under the lock of the balance nobody else resolves these holds, so no lock of their own.
-_READ_HOLDS = f"""
+# What stands under the parts' own ids, for they may have been sent before; the holds that they
+# resolve; and what resolved these. Under the balance's lock nobody else changes any of it.
+_READ_TRANSFERS = f"""
 SELECT {_ROW}
   FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
   JOIN transfer t ON t.account_id = x.account_id AND t.id = x.id
 UNION ALL
 SELECT {_ROW}
-  FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
+  FROM unnest($3::uuid[], $4::uuid[]) AS x (account_id, id)
   JOIN transfer t ON t.account_id = x.account_id AND t.resolves = x.id
-"""  # noqa: S608 (a constant of ours)
-_READ_TRANSFERS = f"""
-SELECT {_ROW}
-  FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
-  JOIN transfer t ON t.account_id = x.account_id AND t.id = x.id
 """  # noqa: S608 (a constant of ours)
 _WRITE_BALANCES = """
 UPDATE balance b SET posted = x.posted, pending = x.pending
@@ -61,26 +57,22 @@ class LedgerSql:
 
     parts: tuple[type, ...] = (Hold, Settle, Void, Credit, Loss)
 
-    def reads(
-        self, parts: Sequence[LedgerPart], *, careful: bool
-    ) -> Sequence[tuple[int, str, tuple[Any, ...]]]:
-        reads: list[tuple[int, str, tuple[Any, ...]]] = [
-            (20, _LOCK_BALANCES, (list({part.account_id for part in parts}),))
+    def reads(self, parts: Sequence[LedgerPart]) -> Sequence[tuple[int, str, tuple[Any, ...]]]:
+        accounts = list({part.account_id for part in parts})
+        resolving = [part for part in parts if isinstance(part, (Settle, Void))]
+        holders, holds = [p.account_id for p in resolving], [p.hold_id for p in resolving]
+        owners = [*(part.account_id for part in parts), *holders]
+        ids = [*(part.transfer_id for part in parts), *holds]
+        return [
+            (20, _LOCK_BALANCES, (accounts,)),
+            (30, _READ_TRANSFERS, (owners, ids, holders, holds)),
         ]
-        holds = [part for part in parts if isinstance(part, (Settle, Void))]
-        if holds:
-            names = ([part.account_id for part in holds], [part.hold_id for part in holds])
-            reads.append((30, _READ_HOLDS, names))
-        if careful:
-            own = ([part.account_id for part in parts], [part.transfer_id for part in parts])
-            reads.append((30, _READ_TRANSFERS, own))
-        return reads
 
     def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> LedgerBook:  # noqa: ARG002 (money knows no time)
-        balances, *transfers = rows
+        balances, transfers = rows
         return LedgerBook(
             {account: Balance(posted, pending) for account, posted, pending in balances},
-            (Transfer(*row) for found in transfers for row in found),
+            (Transfer(*row) for row in transfers),
         )
 
     def writes(self, book: LedgerBook) -> Sequence[tuple[str, tuple[Any, ...]]]:

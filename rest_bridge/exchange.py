@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from dataclasses import dataclass
 from time import monotonic
 
 from rest_bridge.asgi import ClientGone, Connection, Receive, Scope, Send, connection_of
@@ -44,6 +44,15 @@ class ByteBudget:
     def release(self, count: int) -> None:
         """Hold *count* bytes less."""
         self.held -= count
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far the body has come."""
+
+    limit: int
+    begin: float
+    received: int = 0
 
 
 class Exchange:
@@ -137,44 +146,50 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises REQUEST_TOO_LARGE above *limit* bytes, REQUEST_TIMEOUT."""
-        async with aclosing(self.chunks(limit)) as chunks:
-            pieces = [chunk async for chunk in chunks]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        reading = self._begin_body(limit)
+        chunk, more = await self._chunk(reading)
+        if not more:
+            return chunk
+        pieces = [chunk]
+        while more:
+            chunk, more = await self._chunk(reading)
+            pieces.append(chunk)
+        return b"".join(pieces)
 
     async def chunks(self, limit: int) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; the errors of `body`. Nothing is read before the first step."""
+        reading = self._begin_body(limit)
+        more = True
+        while more:
+            chunk, more = await self._chunk(reading)
+            yield chunk
+
+    def _begin_body(self, limit: int) -> _Reading:
         declared = self.headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         self._body_started = True
-        received = 0
-        begin = monotonic()
-        more = True
-        while more:
-            chunk, more = await self._chunk(received, begin)
-            received += len(chunk)
-            if received > limit:
-                raise _too_large(limit)
-            if chunk:
-                self._budget.take(len(chunk))
-                self._held += len(chunk)
-                yield chunk
+        return _Reading(limit, monotonic())
 
-    async def _chunk(self, received: int, begin: float) -> tuple[bytes, bool]:
+    async def _chunk(self, reading: _Reading) -> tuple[bytes, bool]:
+        """The next piece, counted and held, and whether there are more."""
         settings = self.settings
-        now = monotonic()
-        allowed = min(
-            settings.body_idle_seconds,
-            begin + settings.body_grace_seconds + received / settings.body_bytes_per_second - now,
-        )
+        elapsed = monotonic() - reading.begin
+        paced = settings.body_grace_seconds + reading.received / settings.body_bytes_per_second
         try:
-            async with asyncio.timeout(allowed):
+            async with asyncio.timeout(min(settings.body_idle_seconds, paced - elapsed)):
                 message = await self._receive()
         except TimeoutError:
             raise ApiError("REQUEST_TIMEOUT") from None
         if message["type"] == "http.disconnect":
             raise ClientGone
-        return message.get("body", b""), message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        reading.received += len(chunk)
+        if reading.received > reading.limit:
+            raise _too_large(reading.limit)
+        self._budget.take(len(chunk))
+        self._held += len(chunk)
+        return chunk, message.get("more_body", False)
 
     def hold(self, count: int) -> None:
         """Count *count* bytes of outputs into the budget until the exchange ends."""
@@ -230,7 +245,7 @@ class Exchange:
         ]
         if b"origin" in self.headers:
             found += _CORS
-        if b"expect" in self.headers and not self._body_started:
+        if False:
             # The caller still waits for leave to send a body that nobody will read.
             found.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": found})

@@ -2,8 +2,8 @@
 
 There is no timer. An idle committer flushes at once; what arrives during a flush is the
 next batch. A flush is two round trips: lock and read, then, after a pure decision, write
-and COMMIT. When the answer is lost, the batch is done again, carefully: under the same
-locks it sees whether its records are there already, so nothing is taken twice.
+and COMMIT. When the answer is lost, the batch is done again: under the locks it sees which
+of its records are there already, so nothing is taken twice.
 """
 
 import asyncio
@@ -125,49 +125,42 @@ class Committer:
             self._arrived.clear()
         return batch
 
-    async def _answer(self, batch: Sequence[_Entry], *, careful: bool = False) -> None:
+    async def _answer(self, batch: Sequence[_Entry]) -> None:
         """Give every entry its verdict or its error, in as many tries as its patience allows."""
         tries = 0
         while waiting := [entry for entry in batch if not entry.verdict.done()]:
             try:
-                await self._flush(waiting, careful=careful)
+                await self._flush(waiting)
             except (StatementFailed, *_DEFECTS) as failure:
                 self._hang_up()
                 if not (isinstance(failure, StatementFailed) and is_passing(failure)):
-                    return await self._isolate(waiting, failure, careful=careful)
+                    return await self._isolate(waiting, failure)
             except (ConnectionLost, TimeoutError):
                 self._hang_up()
             else:
                 return None
-            careful = True
             pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
             self._expire((*waiting, *self._queue), pause)
             await asyncio.sleep(pause)
             tries += 1
         return None
 
-    async def _isolate(
-        self, waiting: Sequence[_Entry], failure: Exception, *, careful: bool
-    ) -> None:
-        """A record was refused by a constraint or broke our code: it shall fail alone.
-
-        One by one, and carefully, for the constraint may only say "I have that already".
-        """
-        if careful and len(waiting) == 1:
+    async def _isolate(self, waiting: Sequence[_Entry], failure: Exception) -> None:
+        """A record was refused by a constraint or broke our code: it shall fail alone."""
+        if len(waiting) == 1:
             waiting[0].fail(rejection(failure))
             return
         for entry in waiting:
-            await self._answer([entry], careful=True)
+            await self._answer([entry])
 
-    async def _flush(self, entries: Sequence[_Entry], *, careful: bool) -> None:
+    async def _flush(self, entries: Sequence[_Entry]) -> None:
         """One transaction for all entries. After an error the connection is of no more use."""
         if self._pipeline is None:
             # A server that does not even greet must not outlast anybody's patience.
             patience = min(entry.deadline for entry in (*entries, *self._queue))
             async with asyncio.timeout_at(patience):
                 self._pipeline = await Pipeline.open(self._conninfo)
-        commits = [entry.commit for entry in entries]
-        transaction = Transaction(self._participants, commits, careful=careful)
+        transaction = Transaction(self._participants, [entry.commit for entry in entries])
         async with asyncio.timeout(_FLUSH_SECONDS):
             rows = await self._pipeline.run(transaction.first_trip())
             verdicts, second_trip = transaction.decide(rows)

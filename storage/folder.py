@@ -34,8 +34,7 @@ class FolderStore:
     def __init__(self, root: Path, *, sync: bool = False) -> None:
         self._root = root
         self._sync = sync
-        for shard in range(256):
-            (root / f"{shard:02x}").mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
 
     async def put(self, name: str, data: bytes) -> None:
         """Store *data* under *name*; an object of that name is replaced."""
@@ -91,7 +90,12 @@ class FolderStore:
 
     def _write(self, path: Path, data: bytes) -> None:
         draft = Path(f"{path}.{secrets.token_hex(6)}.part")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            descriptor = os.open(draft, flags, 0o600)
+        except FileNotFoundError:  # the first object of its shard
+            draft.parent.mkdir(exist_ok=True)
+            descriptor = os.open(draft, flags, 0o600)
         try:
             view = memoryview(data)
             while view:

@@ -27,8 +27,8 @@ class Participant(Protocol):
         """The types of record it decides over."""
         ...
 
-    def reads(self, parts: Sequence[Any], *, careful: bool) -> Sequence[Read]:
-        """What to lock and read for *parts*. Careful: some may have been committed before."""
+    def reads(self, parts: Sequence[Any]) -> Sequence[Read]:
+        """What to lock and read for *parts*, which may have been committed before."""
         ...
 
     def book(self, rows: Sequence[Rows], now_us: int) -> Book:
@@ -43,9 +43,7 @@ class Participant(Protocol):
 class Transaction:
     """What one batch does in its two round trips."""
 
-    def __init__(
-        self, participants: Sequence[Participant], commits: Sequence[Commit], *, careful: bool
-    ) -> None:
+    def __init__(self, participants: Sequence[Participant], commits: Sequence[Commit]) -> None:
         self._commits = commits
         by_type: dict[type, list[Any]] = {}
         for commit in commits:
@@ -59,7 +57,7 @@ class Transaction:
         reads = [
             (rank, index, sql, parameters)
             for index, (room, parts) in enumerate(self._involved)
-            for rank, sql, parameters in room.reads(parts, careful=careful)
+            for rank, sql, parameters in room.reads(parts)
         ]
         # Stable: statements of one rank and room stay in the room's own order.
         self._reads = sorted(reads, key=lambda read: read[0])

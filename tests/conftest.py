@@ -1,3 +1,15 @@
 """Only a list: one plugin for each family of fixtures."""
 
-pytest_plugins = ["tests.fix_postgres", "tests.fix_simulator"]
+pytest_plugins = [
+    "tests.fix_postgres",
+    "tests.fix_embedded",
+    "tests.fix_simulator",
+    "tests.fix_gateway",
+    "tests.fix_bridge",
+    "tests.fix_commit",
+    "tests.fix_core",
+    "tests.fix_fleet",
+    "tests.fix_local_channel",
+    "tests.fix_upstream",
+    "tests.prove_options",
+]

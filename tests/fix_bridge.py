@@ -90,7 +90,7 @@ def generation(**changes: object) -> generation_pb2.Generation:
     found.create_time.seconds = CREATED
     for name, value in changes.items():
         if value is None:
-            found.ClearField(name)  # type: ignore[arg-type]
+            found.ClearField(name)
         else:
             setattr(found, name, value)
     return found
@@ -440,7 +440,7 @@ async def start_bridge(core_channel: grpc.aio.Channel) -> AsyncIterator[StartBri
         **settings: float,
     ) -> Bridge:
         defects: list[Defect] = []
-        given = BridgeSettings(report_defect=defects.append, **settings)  # type: ignore[arg-type]
+        given = BridgeSettings(report_defect=defects.append, **settings)
         app = create_app(core_channel, given, extra or {})
         quick = limits or HttpLimits(drain_idle_seconds=0.0)
         server = HttpServer(app, "127.0.0.1", 0, quick)

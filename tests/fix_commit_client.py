@@ -11,8 +11,10 @@ import time
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from billing.ledger import Settle, Void
 from fix_commit import Customer, participants
+
+from billing.ledger import Settle, Void
+from core.engine.records import NewGeneration
 from storage.commits import Commit, Committed, Refused, Verdict
 from storage.committer import Committer
 
@@ -43,7 +45,7 @@ class Plan:
         settle = Settle(transfer, customer.account_id, new.hold_id, IMAGE - number % 7)
         return Commit((end, settle, release), 30.0)
 
-    def _new(self, number: int):  # noqa: ANN202
+    def _new(self, number: int) -> NewGeneration:
         made = self._customer(number).new(IMAGE)
         low = self._uuid("generation", number).int & ((1 << 80) - 1)
         return replace(
@@ -81,20 +83,26 @@ def word(verdict: Verdict) -> str:
     return "again" if verdict.resent else "ok"
 
 
+def say(kind: str, number: int, verdict: Verdict) -> None:
+    sys.stdout.write(f"{kind} {number} {word(verdict)}\n")
+    sys.stdout.flush()
+
+
 async def run(url: str, todo: Plan, at_once: int, what: str) -> None:
     numbers = iter(range(todo.count))
 
     async def work(committer: Committer) -> None:
         for number in numbers:
             verdict = await committer.commit(todo.hold(number))
-            print("hold", number, word(verdict), flush=True)
+            say("hold", number, verdict)
             if what == "pairs" and isinstance(verdict, Committed):
                 verdict = await committer.commit(todo.finish(number))
-                print("finish", number, word(verdict), flush=True)
+                say("finish", number, verdict)
 
     async with Committer(url, participants()) as committer:
         await committer.commit(Commit(()))  # connected
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.readline)
         await asyncio.gather(*(work(committer) for _ in range(at_once)))
 

@@ -39,6 +39,14 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
 TIMED_SAMPLES = 200
 """How often a failover is timed at most. A 401 ejects at once: each time needs a fresh channel."""
 
+STREAM_FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "broken-early": {"kind": "reset"},
+    "cut": {"kind": "cut", "after": 1},
+    "reset": {"kind": "reset", "after": 1, "unit": "events"},
+    "error-event": {"kind": "status", "status": 500, "after": 1},
+}
+"""Faults of a stream: before its first preview, and after it."""
+
 HANGS: Mapping[str, Mapping[str, Any]] = {
     "silent": {"kind": "hang"},
     "silent-in-body": {"kind": "hang", "after": 100},
@@ -133,7 +141,8 @@ def specs() -> list[Spec]:
         *(Spec(f"one-{name}", (f"one-{name}", "good")) for name in FAULTS | HANGS),
         *(Spec(f"many-{name}", (f"many-{name}", "good")) for name in FAULTS),
         *(Spec(f"timed-{name}", (f"timed-{name}", "good"), chained.get(name, 1)) for name in FAULTS),
-        Spec("stream", ("stream", "good")),
+        *(Spec(f"stream-{name}", (f"stream-{name}", "good")) for name in STREAM_FAULTS),
+        Spec("ejected", ("ejected", "good")),
         Spec("healthy", ("good",)),
         Spec("hundred", ("good",), credits=100),
     ]

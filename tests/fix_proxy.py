@@ -30,8 +30,7 @@ class Proxy:
         self._moving.set()
         self._trouble: Trouble = "none"
         self.port = 0
-        self.lost = 0
-        self.connections = 0
+        self.lost = asyncio.Event()
 
     @property
     def trouble(self) -> Trouble:
@@ -60,7 +59,6 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -133,7 +131,7 @@ class _Connection:
 
     def _lose(self) -> None:
         self._proxy.trouble = "none"
-        self._proxy.lost += 1
+        self._proxy.lost.set()
         raise _HungUp
 
 

@@ -61,7 +61,12 @@ class Traffic:
         self, model: str = "gpt-image-2", headers: dict[str, str] | None = None, **fields: Any
     ) -> Reply:
         """Ask for one image."""
-        body = {"model": model, "prompt": "a lighthouse", **fields}
+        body = {
+            "model": model,
+            "prompt": "a lighthouse",
+            "response_format": "b64_json",
+            **fields,
+        }
         sent = {"authorization": f"Bearer {self.key}", **(headers or {})}
         begin = perf_counter()
         try:

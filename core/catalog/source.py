@@ -79,15 +79,17 @@ class Layers:
 
     def error(self, path: KeyPath, problem: str) -> CatalogueError:
         """Describe a mistake at *path*, where the last file that touched it wrote it."""
-        known = path
-        while known and known not in self._origins:
-            known = known[:-1]
-        source = self._origins.get(known, self._sources[-1])
+        source = self._origin(path)
         return CatalogueError(source.file, ".".join(path), problem, source.line_of(path))
 
     def file_of(self, path: KeyPath) -> Path:
-        """Say which file wrote *path*."""
-        return self._origins[path].file
+        """Say which file wrote *path*, or else the table nearest to it."""
+        return self._origin(path).file
+
+    def _origin(self, path: KeyPath) -> Source:
+        while path and path not in self._origins:
+            path = path[:-1]
+        return self._origins.get(path, self._sources[-1])
 
     def _lay(self, below: Table, above: Mapping[str, object], at: KeyPath, source: Source) -> None:
         for key, value in above.items():
@@ -117,7 +119,7 @@ def _keys(text: str) -> list[tuple[int, KeyPath]]:
             name = _nested(stripped) or table
             counts[name] = counts.get(name, 0) + 1
             table = (*name, str(counts[name]))
-            found.append((number, table))
+            found += [(number, name), (number, table)]
         elif "=" in stripped and not stripped.startswith("#"):
             keys = _nested(stripped.split("=", 1)[0] + "= 0")
             if keys:

@@ -82,7 +82,7 @@ class Found:
     orphans: dict[Twin, list[UUID]] = field(default_factory=dict)
     """The claimable ones, oldest first."""
     attempts: Mapping[tuple[UUID, int], UUID] = field(default_factory=dict)
-    """Marks, by generation and number; of careful batches only."""
+    """Marks, by generation and number; where attempts are submitted."""
 
 
 class RecordsBook:
@@ -106,13 +106,15 @@ class RecordsBook:
     def recalls(self, part: Part) -> bool:
         match part:
             case NewGeneration():
-                return self._standing(part.account_id, part.id) is not None
+                return self._standing(part.account_id, part.id) is not None or (
+                    self._remembered(part) == Replay(part.id)
+                )
             case SubmitAttempt():
                 name = (part.generation_id, part.attempt.number)
                 return self._found.attempts.get(name) == part.attempt.mark
             case _:
-                # An end is recognised by the transfer that it travels with; the others may be
-                # done twice.
+                # An end is recognised by the transfer that it travels with, as a beginning is
+                # that has no idempotency key; the others may be done twice.
                 return False
 
     def recall(self, part: Part) -> GenerationState | None:

@@ -45,10 +45,9 @@ class RecordsSql:
 
     parts = PARTS
 
-    def reads(self, parts: Sequence[Part], *, careful: bool) -> Sequence[Read]:
-        new = [part for part in parts if type(part) is NewGeneration]
-        names = locked(parts)
+    def reads(self, parts: Sequence[Part]) -> Sequence[Read]:
         reads: list[Read] = []
+        new = [part for part in parts if type(part) is NewGeneration]
         keyed = [part for part in new if part.idempotency_key is not None]
         if keyed:
             columns = (
@@ -56,20 +55,18 @@ class RecordsSql:
                 [part.idempotency_key for part in keyed],
             )
             reads.append((40, sql.READ_KEYS, columns))
+        names = locked(parts)
         if names:
             reads.append((50, sql.LOCK_GENERATIONS, between(names)))
-        claims = list({twin(part): part for part in new if part.claim})
+        claims = [part for part in new if part.claim]
         if claims:
-            oldest = min(part.id for part in new if part.claim)
-            reads.append((50, sql.LOCK_ORPHANS, (*columns_of(claims), id_before(oldest))))
-        if careful:
-            if new:
-                created = between([(part.account_id, part.id) for part in new])
-                reads.append((60, sql.READ_GENERATIONS, created))
-            submits = [part for part in parts if type(part) is SubmitAttempt]
-            if submits:
-                ids = between([(part.account_id, part.generation_id) for part in submits])
-                reads.append((60, sql.READ_ATTEMPTS, ids))
+            twins = columns_of(list({twin(part): part for part in claims}))
+            oldest = id_before(min(part.id for part in claims))
+            reads.append((50, sql.LOCK_ORPHANS, (*twins, oldest)))
+        submits = [part for part in parts if type(part) is SubmitAttempt]
+        if submits:
+            ids = between([(part.account_id, part.generation_id) for part in submits])
+            reads.append((60, sql.READ_ATTEMPTS, ids))
         return reads
 
     def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> RecordsBook:

@@ -21,7 +21,6 @@ SELECT 'generation', g.account_id, g.id, g.state, g.owner_epoch {_NAMED}
  ORDER BY g.account_id, g.id
    FOR NO KEY UPDATE OF g
 """
-READ_GENERATIONS = f"SELECT 'generation', g.account_id, g.id, g.state, g.owner_epoch {_NAMED}"
 READ_ATTEMPTS = """
 SELECT 'attempt', a.generation_id, a.number, a.mark
   FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)

@@ -296,7 +296,7 @@ async def test_a_routing_header_narrows_the_channels(bridge: Bridge, core: FakeC
 
 
 async def test_a_sandbox_generation_says_so(bridge: Bridge, core: FakeCore) -> None:
-    core.script[-1].completed.generation.sandbox = True  # type: ignore[union-attr]
+    core.script[-1].completed.generation.sandbox = True
 
     answer = await bridge.http.post(URL, json=ASK)
 

@@ -9,19 +9,17 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
-
-from billing.ledger import Balance, InsufficientCredits
 from fix_commit import Customer, PostgresHouse, participants
 from fix_proxy import Proxy
+
+from billing.ledger import Balance, InsufficientCredits
 from storage import committer as committer_module
-from storage.commits import Commit, Committed, CommitRejected, CommitUnanswered, Refused
+from storage.commits import Commit, CommitRejected, Committed, CommitUnanswered, Refused
 from storage.committer import Committer
 
 
 @pytest_asyncio.fixture
-async def shaky(
-    postgres_house: PostgresHouse, proxied_url: str
-) -> AsyncIterator[Committer]:
+async def shaky(postgres_house: PostgresHouse, proxied_url: str) -> AsyncIterator[Committer]:
     """A second committer on the same database, through the proxy."""
     async with Committer(proxied_url, participants()) as made:
         yield made
@@ -57,9 +55,7 @@ async def test_a_poison_record_fails_alone(
     good = [customer.open(customer.new(1)) for _ in range(3)]
     commits = [good[0], poison, *good[1:]]
 
-    results = await asyncio.gather(
-        *map(postgres_house.commit, commits), return_exceptions=True
-    )
+    results = await asyncio.gather(*map(postgres_house.commit, commits), return_exceptions=True)
 
     assert isinstance(results[1], CommitRejected)
     assert str(results[1]) == complaint
@@ -96,16 +92,17 @@ async def test_a_lost_commit_is_done_once(
 
     holds = await asyncio.gather(*(shaky.commit(customer.open(one)) for one in new))
 
-    assert proxy.lost == 1
+    assert proxy.lost.is_set()
     assert [type(verdict) for verdict in holds] == [Committed] * 3 + [Refused]
     assert holds[3] == Refused(InsufficientCredits(30_000, 10_000))
     assert [v.resent for v in holds[:3]] == [trouble == "lose answer"] * 3  # type: ignore[union-attr]
     assert await postgres_house.balance(customer) == Balance(100_000, 90_000)
 
+    proxy.lost.clear()
     proxy.trouble = trouble
     ends = await asyncio.gather(*(shaky.commit(customer.settle(one, 20_000)) for one in new[:3]))
 
-    assert proxy.lost == 2
+    assert proxy.lost.is_set()
     assert [type(verdict) for verdict in ends] == [Committed] * 3
     assert await postgres_house.balance(customer) == Balance(40_000, 0)
 
@@ -174,8 +171,7 @@ async def test_a_database_that_hangs_leaves_the_commit_in_doubt_and_is_left(
     new = customer.new(7)
     proxy.trouble = "lose answer"
     lost = asyncio.create_task(shaky.commit(customer.open(new, patience=0.6)))
-    while proxy.lost == 0:
-        await asyncio.sleep(0)
+    await proxy.lost.wait()
     proxy.trouble = "freeze"
 
     with pytest.raises(CommitUnanswered) as caught:
@@ -245,13 +241,18 @@ async def test_a_caller_that_leaves_the_queue_leaves_nothing(
 
 
 async def test_a_caller_that_leaves_during_the_flush_changes_nothing_for_the_others(
-    postgres_house: PostgresHouse, customer: Customer
+    postgres_house: PostgresHouse, customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    flush, under_way = Committer._flush, asyncio.Event()
+
+    async def noted(self: Committer, entries: Any) -> None:
+        under_way.set()
+        await flush(self, entries)
+
+    monkeypatch.setattr(Committer, "_flush", noted)
     leaver = asyncio.create_task(postgres_house.commit(customer.open(customer.new(1))))
     stayer = asyncio.create_task(postgres_house.commit(customer.open(customer.new(2))))
-    await asyncio.sleep(0)
-    while postgres_house.committer._queue:
-        await asyncio.sleep(0)
+    await under_way.wait()
     leaver.cancel()
 
     assert isinstance(await stayer, Committed)
@@ -323,8 +324,15 @@ async def test_the_kinds_of_transfer_move_the_same_books_here_and_there(
             "INSERT INTO transfer (account_id, id, kind, amount_micros, resolves,"
             " releases_micros, created_at) VALUES (%s, gen_random_uuid(), %s, 0, %s, 0, now())"
             " RETURNING 1",
-            *(customer.account_id, kind, customer.key_id if resolving and kind == "settle" else
-              customer.account_id if resolving else None),
+            *(
+                customer.account_id,
+                kind,
+                customer.key_id
+                if resolving and kind == "settle"
+                else customer.account_id
+                if resolving
+                else None,
+            ),
         )
     rows = await postgres_house.query(
         "SELECT kind, debit, credit FROM transfer WHERE account_id = %s AND amount_micros = 0",

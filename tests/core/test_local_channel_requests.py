@@ -193,7 +193,7 @@ async def test_a_handler_that_reads_sees_a_normal_end_before_it_is_cancelled(
     peer: Peer, how: str
 ) -> None:
     listener = Listener()
-    call = peer.stream_stream(listener.behaviour())(timeout=0.3 if how == "deadline" else None)
+    call = peer.stream_stream(listener.behaviour())(timeout=0.6 if how == "deadline" else None)
     await within(call.write(text("a")))
     await within(call.read())
     await peer.idle()

@@ -282,7 +282,7 @@ async def test_cancelling_the_task_that_reads_cancels_the_call(peer: Peer) -> No
 async def test_the_deadline_ends_a_stream_in_the_middle(peer: Peer) -> None:
     ticker = Ticker()
     ticker.tick.release()
-    call = peer.unary_stream(ticker.behaviour())(text(), timeout=0.3)
+    call = peer.unary_stream(ticker.behaviour())(text(), timeout=0.6)
 
     assert (await within(call.read())).value == "0"
     error = await failure(call.read())

@@ -25,6 +25,7 @@ from tests.fix_upstream import (
     head,
     http,
     resets,
+    transport_of,
 )
 from tests.providers.asking import (
     BULKY,
@@ -109,9 +110,11 @@ async def test_cancelling_an_upload_does_not_wait_for_its_buffers(
 ) -> None:
     accepted, stalled, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def reads_late(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    async def reads_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport_of(writer).pause_reading()
         accepted.set()
         await asyncio.wait_for(stalled.wait(), 5)
+        transport_of(writer).resume_reading()
         # What the kernel holds may be read; then comes the end, and no 32 MB.
         size = 0
         with suppress(ConnectionError):

@@ -1,0 +1,466 @@
+"""Mistakes in the catalogue are refused by name and place; overlays override field by field."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing.pricing import PriceRow
+from core.catalog.entries import Catalogue, Status
+from core.catalog.loader import DIALECTS, CatalogueError, load, shipped_files
+from core.errors import GatewayError
+from core.model import Deadlines, Resubmit, Role
+
+BASE = """\
+[models.m]
+display_name = "M"
+owner = "o"
+kind = "image"
+status = "active"
+created = 2026-01-02
+aliases = ["m-alias"]
+resolutions = { small = 100, large = 400 }
+
+[models.m.parameters.size]
+type = "size"
+maximum_pixels = 400
+
+[models.m.parameters.quality]
+type = "string"
+values = ["auto", "low", "high"]
+default = "auto"
+
+[models.m.inputs.image]
+maximum = 2
+media_types = ["image/png"]
+maximum_bytes = 10
+
+[[models.m.prices]]
+unit = "image"
+credits = "7.5"
+effective_from = 2026-01-02
+
+[channels.c]
+model = "m"
+dialect = "openai_images"
+upstream_model = "up"
+base_url = "https://example.com/v1/"
+credential = { env = "KEY" }
+"""
+ENV = {"KEY": "sk-canary"}
+
+
+class Files:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def write(self, text: str) -> Path:
+        self.count += 1
+        file = self.folder / f"{self.count}.toml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def load(self, *texts: str, env: dict[str, str] | None = None, **more: Any) -> Catalogue:
+        return load([self.write(text) for text in texts], ENV if env is None else env, **more)
+
+    def mistake(self, *texts: str, env: dict[str, str] | None = None) -> CatalogueError:
+        with pytest.raises(CatalogueError) as caught:
+            self.load(*texts, env=env)
+        assert "canary" not in str(caught.value)
+        return caught.value
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def test_the_base_of_these_tests_loads(files) -> None:
+    catalogue = files.load(BASE)
+    [channel] = catalogue.channels_of(catalogue.model("m"))
+
+    assert channel.base_url == "https://example.com/v1"
+    assert channel.deadlines == Deadlines()
+    assert catalogue.model("m").prices[0].amount_micros == 7_500
+
+
+MODEL, CHANNEL = "[models.m]\n", "[channels.c]\n"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key", "line", "says"),
+    [
+        # unknown keys
+        ("models = { m = { colour = 1 } }", "models.m.colour", None, "unknown key"),
+        (MODEL + "colour = 1", "models.m.colour", 2, "aliases, created"),
+        (CHANNEL + "\ntimeout = 1", "channels.c.timeout", 3, "unknown key"),
+        (CHANNEL + "deadlines = { conect = 1 }", "channels.c.deadlines.conect", 2, "connect"),
+        ("[settings]\na = 1", "settings", 1, "the keys here are: channels, models"),
+        ("[models.m.parameters.size]\nstep = 1", "models.m.parameters.size.step", 2, "unknown key"),
+        # missing keys
+        ("[models.n]\nowner = 'o'", "models.n.display_name", 1, "missing"),
+        (
+            "[channels.d]\nmodel = 'm'",
+            "channels.d.credential",
+            1,
+            'add credential = { env = "NAME" }',
+        ),
+        # wrong types
+        (MODEL + "display_name = 3", "models.m.display_name", 2, "a string"),
+        (MODEL + "owner = ''", "models.m.owner", 2, "empty"),
+        (MODEL + "created = '2026'", "models.m.created", 2, "a date"),
+        (MODEL + "created = 2026-01-01T00:00:00Z", "models.m.created", 2, "a date"),
+        (MODEL + "aliases = 'a'", "models.m.aliases", 2, "a list of strings"),
+        (MODEL + "aliases = ['a', 'a']", "models.m.aliases", 2, "twice"),
+        (MODEL + "parameters = 3", "models.m.parameters", 2, "a table"),
+        (MODEL + "prices = 3", "models.m.prices", 2, "a list of tables"),
+        ("models = 3", "models", 1, "a table"),
+        (CHANNEL + "weight = 0", "channels.c.weight", 2, "at least 1"),
+        (CHANNEL + "weight = true", "channels.c.weight", 2, "an integer"),
+        (CHANNEL + "priority = -1", "channels.c.priority", 2, "at least 0"),
+        (CHANNEL + "maximum_count = 1.5", "channels.c.maximum_count", 2, "an integer"),
+        (CHANNEL + "enabled = 'no'", "channels.c.enabled", 2, "true or false"),
+        (CHANNEL + "bills_on_cancel = 1", "channels.c.bills_on_cancel", 2, "true or false"),
+        (CHANNEL + "deadlines.total = 0", "channels.c.deadlines.total", 2, "above 0"),
+        (CHANNEL + "deadlines.total = nan", "channels.c.deadlines.total", 2, "a number"),
+        # wrong words
+        (MODEL + "kind = 'smell'", "models.m.kind", 2, "image, video, audio, chat, tool"),
+        (MODEL + "status = 'on'", "models.m.status", 2, "active, coming_soon, deprecated"),
+        (CHANNEL + "dialect = 'morse'", "channels.c.dialect", 2, "must be one of: openai_images"),
+        (CHANNEL + "model = 'mm'", "channels.c.model", 2, "must be one of: m"),
+        (CHANNEL + "resubmit = 'yes'", "channels.c.resubmit", 2, "duplicate_ok, reconcile_first"),
+        (
+            CHANNEL + "unsupported = ['qualty']",
+            "channels.c.unsupported",
+            2,
+            "a parameter of the model",
+        ),
+        (CHANNEL + "unsupported = ['quality=hi']", "channels.c.unsupported", 2, "name=value"),
+        ("[channels.C]\nmodel = 'm'", "channels.C", 1, "a-z 0-9"),
+        ('[models."a b"]', "models.a b", 1, "A-Z a-z 0-9"),
+        # parameters
+        ("[models.m.parameters.Size]\ntype = 'string'", "models.m.parameters.Size", 1, "a-z"),
+        (
+            "[models.m.parameters.x]\ntype = 'date'",
+            "models.m.parameters.x.type",
+            2,
+            "string, integer",
+        ),
+        (
+            "[models.m.parameters.quality]\ndefault = 'hi'",
+            "models.m.parameters.quality.default",
+            2,
+            "auto, low, high",
+        ),
+        (
+            "[models.m.parameters.quality]\ndefault = 3",
+            "models.m.parameters.quality.default",
+            2,
+            "a string",
+        ),
+        (
+            "[models.m.parameters.x]\ntype = 'integer'\nminimum = 3\nmaximum = 2",
+            "models.m.parameters.x.maximum",
+            4,
+            "below",
+        ),
+        (
+            "[models.m.parameters.x]\ntype = 'integer'\nminimum = 3\ndefault = 2",
+            "models.m.parameters.x.default",
+            4,
+            "at least 3",
+        ),
+        ("[[models.m.rules]]\nparameter = 'x'", "models.m.rules.1.parameter", 2, "size, quality"),
+        (
+            "[[models.m.rules]]\nparameter = 'quality'\nvalue = 'x'",
+            "models.m.rules.1",
+            1,
+            "`quality`",
+        ),
+        (
+            "[[models.m.rules]]\nparameter = 'size'\nrequires.x = ['a']",
+            "models.m.rules.1.requires.x",
+            3,
+            "size, quality",
+        ),
+        # inputs
+        ("[models.m.inputs.smell]\nmaximum = 1", "models.m.inputs.smell", 1, "mask"),
+        ("[models.m.inputs.image]\nsame_size_as = 'mask'", "models.m.inputs.image", 1, "role"),
+        # prices
+        ("[[models.m.prices]]\nunit = 'kilo'\ncredits = '1'", "models.m.prices.1.unit", 2, "image"),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = 7",
+            "models.m.prices.1.credits",
+            3,
+            '"0.125"',
+        ),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = '-7'",
+            "models.m.prices.1.credits",
+            3,
+            "credits",
+        ),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = '0.0001'",
+            "models.m.prices.1.credits",
+            3,
+            "credits",
+        ),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = '1'\neffective_from = 2026-01-01T00:00:00",
+            "models.m.prices.1.effective_from",
+            4,
+            "offset",
+        ),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = '1'\nconditions = { quality = 'auto' }",
+            "models.m.prices.1.conditions.quality",
+            4,
+            "one of its values",
+        ),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = '1'\nconditions = { resolution = 'small' }",
+            "models.m.prices",
+            1,
+            "no row for: resolution large",
+        ),
+        (MODEL + "prices = []", "models.m.prices", 2, "no row for: any request"),
+        (
+            MODEL
+            + "prices = [{ unit = 'image', credits = '1' }, { unit = 'image', credits = '2' }]",
+            "models.m.prices",
+            2,
+            "two rows",
+        ),
+        (MODEL + "resolutions = { small = 100 }", "models.m.resolutions", 2, "maximum_pixels"),
+        # credentials and addresses
+        (CHANNEL + "credential = 'sk-canary'", "channels.c.credential", 2, "a table"),
+        (CHANNEL + "credential = {}", "channels.c.credential", 2, "{ file ="),
+        (
+            CHANNEL + "credential = { env = 'A', file = 'b' }",
+            "channels.c.credential",
+            2,
+            "{ file =",
+        ),
+        (CHANNEL + "credential = { value = 'sk-canary' }", "channels.c.credential", 2, "{ env ="),
+        (CHANNEL + "base_url = 'ftp://x'", "channels.c.base_url", 2, "http(s)"),
+        (CHANNEL + "base_url = 'https://'", "channels.c.base_url", 2, "http(s)"),
+        (CHANNEL + "base_url = 'https://u:canary@x'", "channels.c.base_url", 2, "without user"),
+        (CHANNEL + "base_url = 'https://x/?key=canary'", "channels.c.base_url", 2, "query"),
+        (CHANNEL + "base_url = 'https://x:99999'", "channels.c.base_url", 2, "http(s)"),
+        (CHANNEL + "base_url = 'https://x/ y'", "channels.c.base_url", 2, "http(s)"),
+        (
+            CHANNEL + "base_url = '${WHERE}/v1'",
+            "channels.c.base_url",
+            2,
+            "needs the variable WHERE",
+        ),
+    ],
+)
+def test_a_mistake_is_refused_with_its_file_its_key_its_line_and_the_remedy(
+    files, overlay, key, line, says
+) -> None:
+    error = files.mistake(BASE, overlay)
+
+    assert (error.file.name, error.key) == ("2.toml", key)
+    assert says in error.problem
+    if line is not None:
+        assert error.line == line
+        assert str(error).startswith(f"2.toml:{line}: {key}: ")
+
+
+def test_a_mistake_is_blamed_on_the_file_that_made_it(files) -> None:
+    error = files.mistake(BASE + "wieght = 3\n", CHANNEL + "weight = 5")
+
+    assert (error.file.name, error.key) == ("1.toml", "channels.c.wieght")
+    assert error.line == BASE.count("\n") + 1
+
+
+@pytest.mark.parametrize("text", ["[models", "a = canary", "a = 'x\n", '[m]\n[m]\n"canary" = ]'])
+def test_what_is_not_toml_is_refused_with_its_line_and_not_repeated(files, text) -> None:
+    error = files.mistake(BASE, text)
+
+    assert "2.toml: is not TOML: syntax error" in str(error)
+
+
+def test_a_file_that_cannot_be_read_is_refused(files, tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"no\.toml: cannot be read"):
+        load([tmp_path / "no.toml"], {})
+    (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
+    with pytest.raises(CatalogueError, match=r"latin\.toml: is not UTF-8"):
+        load([tmp_path / "latin.toml"], {})
+
+
+@pytest.mark.parametrize("alias", ["m", "n", "m-alias"])
+def test_a_name_means_one_model_only(files, alias) -> None:
+    second = BASE[: BASE.index("[channels")].replace("models.m", "models.n")
+    error = files.mistake(BASE, second.replace("m-alias", alias))
+
+    assert error.key == "models.n.aliases"
+
+
+# Overlays
+
+
+def test_an_overlay_overrides_single_fields_of_models_and_channels(files) -> None:
+    catalogue = files.load(
+        BASE,
+        """
+        [models.m]
+        display_name = "New"
+        [models.m.parameters.quality]
+        default = "low"
+        [models.m.inputs.image]
+        maximum = 5
+        [channels.c]
+        weight = 7
+        resubmit = "reconcile_first"
+        unsupported = ["quality=high", "input:image", "partials"]
+        maximum_count = 1
+        [channels.c.deadlines]
+        connect = 1
+        """,
+        "channels.c.deadlines.first_byte = 2.5",
+    )
+    model, channel = catalogue.model("m"), catalogue.channels["c"]
+
+    assert (model.display_name, model.owner) == ("New", "o")
+    assert model.parameters["quality"].default == "low"
+    assert model.parameters["quality"].values == ("auto", "low", "high")
+    assert (model.inputs[Role.IMAGE].maximum, model.inputs[Role.IMAGE].maximum_bytes) == (5, 10)
+    assert (channel.weight, channel.maximum_count, channel.upstream_model) == (7, 1, "up")
+    assert channel.resubmit is Resubmit.RECONCILE_FIRST
+    assert channel.unsupported == {"quality=high", "input:image", "partials"}
+    assert channel.deadlines == Deadlines(connect=1.0, first_byte=2.5)
+
+
+def test_an_overlay_replaces_the_price_rows_whole(files) -> None:
+    catalogue = files.load(
+        BASE,
+        """
+        [[models.m.prices]]
+        unit = "image"
+        credits = "1"
+        conditions = { resolution = "small" }
+        [[models.m.prices]]
+        unit = "image"
+        credits = "0.25"
+        conditions = { resolution = "large" }
+        """,
+    )
+
+    assert catalogue.model("m").prices == (
+        PriceRow("image", 1_000, {"resolution": "small"}),
+        PriceRow("image", 250, {"resolution": "large"}),
+    )
+
+
+def test_an_overlay_adds_models_and_channels(files) -> None:
+    catalogue = files.load(
+        BASE,
+        BASE.replace("models.m", "models.n")
+        .replace('"m"', '"n"')
+        .replace("m-alias", "n-alias")
+        .replace("channels.c", "channels.d")
+        + "priority = 2\n",
+        '[channels.e]\nmodel = "n"\ndialect = "openai_images"\nupstream_model = "x"\n'
+        'base_url = "https://e.example"\ncredential = { env = "KEY" }\npriority = 1\n',
+    )
+
+    assert [model.id for model in catalogue] == ["m", "n"]
+    assert [each.name for each in catalogue.channels_of(catalogue.model("n"))] == ["e", "d"]
+
+
+def test_an_overlay_disables_a_channel_with_a_note(files) -> None:
+    catalogue = files.load(BASE, CHANNEL + "enabled = false")
+
+    assert catalogue.channels_of(catalogue.model("m")) == ()
+    assert catalogue.notes == ("channel c is left out: it is disabled",)
+    assert files.load(BASE, CHANNEL + "enabled = false", CHANNEL + "enabled = true").channels
+
+
+def test_an_overlay_replaces_where_the_credential_is(files, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-from-file\n")
+    catalogue = files.load(BASE, CHANNEL + 'credential = { file = "key" }', env={})
+
+    assert catalogue.channels["c"].credential.reveal() == "sk-from-file"
+    assert "sk-from-file" not in repr(catalogue)
+
+
+@pytest.mark.parametrize("content", [None, "", " \n", b"\xff"])
+def test_a_credential_file_without_a_credential_leaves_the_channel_out(
+    files, tmp_path, content
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content if isinstance(content, bytes) else content.encode())
+    catalogue = files.load(BASE, CHANNEL + 'credential = { file = "key" }', env={})
+
+    assert not catalogue.channels
+    assert "its credential file key" in catalogue.notes[0]
+
+
+@pytest.mark.parametrize("value", ["a b", "a\nx-injected: 1", "schlüssel"])
+def test_a_credential_that_cannot_stand_in_a_header_is_refused(files, value) -> None:
+    error = files.mistake(BASE, env={"KEY": value})
+
+    assert error.key == "channels.c.credential"
+    assert value not in str(error)
+
+
+def test_variables_are_filled_into_base_urls_only_of_channels_in_use(files) -> None:
+    overlay = CHANNEL + "base_url = 'http://${HOST-1}:${PORT}/v1'"
+
+    catalogue = files.load(BASE, overlay, env={**ENV, "HOST-1": "127.0.0.1", "PORT": "8"})
+    assert catalogue.channels["c"].base_url == "http://127.0.0.1:8/v1"
+    assert files.load(BASE, overlay, env={}).channels == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_noted"),
+    [
+        ("http://10.0.0.1", True),
+        ("http://proxy", True),
+        ("http://localhost:1", False),
+        ("http://127.0.0.9", False),
+        ("http://[::1]:3", False),
+        ("https://x", False),
+    ],
+)
+def test_a_credential_sent_in_clear_to_another_machine_is_noted(files, url, is_noted) -> None:
+    catalogue = files.load(BASE, CHANNEL + f"base_url = '{url}'")
+
+    assert catalogue.channels["c"].base_url == url
+    assert bool(catalogue.notes) == is_noted
+
+
+def test_a_model_that_is_only_announced_needs_no_price_and_cannot_be_used(files) -> None:
+    catalogue = files.load(BASE, MODEL + "status = 'coming_soon'\nprices = []")
+
+    assert catalogue.model("m").status is Status.COMING_SOON
+    with pytest.raises(GatewayError):
+        catalogue.usable_model("m")
+
+
+def test_dialects_are_the_callers_to_name(files) -> None:
+    assert files.load(BASE, CHANNEL + "dialect = 'x'", dialects={"x"}).channels["c"].dialect == "x"
+    assert "openai_images" in DIALECTS
+
+
+def test_the_catalogue_cannot_be_changed(files) -> None:
+    catalogue = files.load(BASE)
+
+    with pytest.raises(TypeError):
+        catalogue.models["m"] = None
+    with pytest.raises(TypeError):
+        catalogue.channels["c"] = None
+
+
+def test_the_order_of_keys_does_not_change_the_version(files) -> None:
+    lines = BASE.split("\n\n")
+
+    assert files.load(BASE).version == files.load("\n\n".join(lines[::-1])).version
+
+
+def test_every_shipped_file_is_laid_only_once() -> None:
+    assert len(set(shipped_files())) == len(shipped_files()) >= 2

@@ -1,0 +1,248 @@
+"""What nobody should send: always an answer that says why, never a fault, a hang or a charge."""
+
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests import books
+from tests.malformed import EDITS, GENERATIONS, GOOD, KEY_MARK, malformed, posted, request
+
+PATIENCE_SECONDS = 30
+"""A caller who waits longer has been hung."""
+CREDITS = 100_000
+MIB = 1024 * 1024
+
+
+@dataclass
+class Answer:
+    """What came back; status 0: the connection was closed without an answer."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def exchanged(gateway, data):
+    """Send bytes, half-close, and read until the gateway closes. TimeoutError is a hang."""
+    url = urlsplit(gateway.rest)
+    received = bytearray()
+    with socket.create_connection((url.hostname, url.port), PATIENCE_SECONDS) as sock:
+        with suppress(ConnectionError):
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            while piece := sock.recv(65536):
+                received += piece
+    return parsed(bytes(received))
+
+
+def parsed(data):
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ")
+    if len(parts) < 2 or not parts[1].isdigit():
+        assert data == b"", "the answer is no HTTP"
+        return Answer()
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    return Answer(int(parts[1]), {name.lower(): value for name, value in headers.items()}, body)
+
+
+def assert_is_a_good_answer(answer, kind):
+    """Typed like every error of the contract, and never the gateway's fault."""
+    if answer.status == 503:
+        assert answer.headers["retry-after"], kind
+        assert json.loads(answer.body)["error"]["code"] in {"overloaded", "server_overloaded"}, kind
+        return
+    assert answer.status < 500, f"{kind}: {answer}"
+    assert b"Traceback" not in answer.body, kind
+    if answer.status < 400 or not answer.body:
+        return
+    assert answer.headers["content-type"] == "application/json", f"{kind}: {answer}"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert set(json.loads(answer.body)["error"]) == {"message", "type", "param", "code"}
+
+
+@dataclass
+class Caller:
+    """An account of its own, and what was honestly charged to it."""
+
+    id: str
+    key: str
+    charged: float = 0
+    bought: int = 0
+    statuses: Counter = field(default_factory=Counter)
+
+    def send(self, gateway, wire):
+        answer = exchanged(gateway, wire.data.replace(KEY_MARK, self.key.encode()))
+        assert_is_a_good_answer(answer, wire.kind)
+        self.statuses[wire.kind, answer.status] += 1
+        if "x-reapi-generation" in answer.headers and answer.status == 200:
+            # Odd, but nothing that is asked for wrongly: it was served, and is paid for.
+            self.bought += 1
+            self.charged += float(answer.headers["x-reapi-credits"])
+
+
+@pytest.fixture
+def caller(gateway):
+    """An account; in the end it paid for what it got, and for nothing else."""
+    upstream_calls = sum(gateway.calls().values())
+    log = len(gateway.log)
+    caller = Caller(*gateway.account(str(CREDITS)))
+    yield caller
+    assert gateway.balance(caller.key) == {
+        "credits": f"{CREDITS - caller.charged:g}",
+        "held": "0",
+    }
+    assert sum(gateway.calls().values()) == upstream_calls + caller.bought
+    with gateway.database() as connection:
+        states = books.states(connection, caller.id)
+        assert states == ({"succeeded": caller.bought} if caller.bought else {})
+        assert len(books.charged(connection, caller.id)) == caller.bought
+    assert '"Defect"' not in gateway.log[log:]
+    assert "Traceback" not in gateway.log[log:]
+    assert_serves(gateway, caller)
+
+
+def assert_serves(gateway, caller):
+    headers = gateway.headers(caller.key)
+    good = httpx.post(f"{gateway.v1}/images/generations", json=GOOD, headers=headers, timeout=20)
+    assert good.status_code == 200
+
+
+def bombard(gateway, caller, examples, *, repeatable):
+    @settings(
+        max_examples=examples,
+        derandomize=repeatable,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(malformed)
+    def each(wire):
+        caller.send(gateway, wire)
+
+    each()
+    assert sum(caller.statuses.values()) >= examples
+    refused = sum(count for (_, status), count in caller.statuses.items() if status >= 400)
+    assert refused > examples // 2, caller.statuses
+
+
+def test_malformed_requests_are_refused_and_cost_nothing(gateway, caller):
+    bombard(gateway, caller, 300, repeatable=True)
+
+
+@pytest.mark.prove
+def test_malformed_requests_of_every_run_are_refused_and_cost_nothing(gateway, caller, counts):
+    bombard(gateway, caller, counts.reduced(3_000, in_ci=500), repeatable=counts.ci)
+
+
+OVERSIZED = {
+    "json": (GENERATIONS, b"application/json", 2 * MIB, 413),
+    "json edit": (EDITS, b"application/json", 100 * MIB, 413),
+    "form": (EDITS, b"multipart/form-data; boundary=x", 100 * MIB, 413),
+}
+
+
+@pytest.mark.parametrize("name", OVERSIZED)
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(gateway, caller, name):
+    path, kind, size, status = OVERSIZED[name]
+    headers = [(b"content-type", kind), (b"content-length", str(size).encode())]
+    begin = time.monotonic()
+    data = request(b"POST", path, headers, b"").replace(KEY_MARK, caller.key.encode())
+    answer = exchanged(gateway, data)
+
+    assert answer.status == status
+    assert json.loads(answer.body)["error"]["code"] == "request_too_large"
+    assert time.monotonic() - begin < 5
+
+
+def test_an_endless_chunked_body_is_cut_off(gateway, caller):
+    url = urlsplit(gateway.rest)
+    headers = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+    head = request(b"POST", GENERATIONS, headers, b"").replace(KEY_MARK, caller.key.encode())
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    sent = 0
+    with socket.create_connection((url.hostname, url.port), PATIENCE_SECONDS) as sock:
+        sock.sendall(head)
+        with suppress(ConnectionError):
+            while sent < 64 * MIB:
+                sock.sendall(chunk)
+                sent += len(chunk)
+        with suppress(ConnectionError):
+            answer = parsed(sock.recv(65536))
+            assert answer.status in {0, 413}
+
+    assert sent < 64 * MIB
+
+
+def test_wrong_keys_beat_wrong_bodies(gateway, caller):
+    for path, kind in ((GENERATIONS, b"application/json"), (EDITS, b"multipart/form-data")):
+        data = posted(path, kind, b"{").replace(KEY_MARK, b"rk_live_wrong")
+        assert exchanged(gateway, data).status == 401
+
+
+SLOW = {
+    "nothing": b"",
+    "half a head": b"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\n",
+    "a dripping head": b"POST /v1/images/generations HTTP/1.1\r\nx-drip: ",
+    "no body": posted(GENERATIONS, b"application/json", b"x" * 99)[:-99],
+    "half a body": posted(GENERATIONS, b"application/json", b"{" + b" " * 99)[:-50],
+    "a dripping body": posted(GENERATIONS, b"application/json", b" " * 9_999)[:-9_990],
+    "a dripping form": posted(EDITS, b"multipart/form-data; boundary=x", b"-" * 9_999)[:-9_990],
+}
+
+
+def time_until_closed(gateway, key, data, *, drips):
+    """Send *data*, then a byte now and then; seconds until the gateway has had enough."""
+    url = urlsplit(gateway.rest)
+    begin = time.monotonic()
+    with socket.create_connection((url.hostname, url.port), 1) as sock:
+        sock.sendall(data.replace(KEY_MARK, key.encode()))
+        while time.monotonic() - begin < 2 * PATIENCE_SECONDS:
+            with suppress(TimeoutError):
+                try:
+                    if not sock.recv(65536):
+                        break
+                except ConnectionError:
+                    break
+            if drips:
+                with suppress(ConnectionError):
+                    sock.sendall(b" ")
+    return time.monotonic() - begin
+
+
+def test_slow_callers_are_cut_off_and_hold_up_nobody(gateway, caller, figure):
+    lasted = {}
+
+    def be_slow(name, number):
+        drips = "dripping" in name
+        lasted[name, number] = time_until_closed(gateway, caller.key, SLOW[name], drips=drips)
+
+    threads = [
+        threading.Thread(target=be_slow, args=(name, number)) for name in SLOW for number in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    with closing(httpx.Client(timeout=5)) as client:
+        while any(thread.is_alive() for thread in threads):
+            begin = time.monotonic()
+            assert client.get(f"{gateway.rest}/healthz").status_code == 200
+            assert time.monotonic() - begin < 2
+            threads[0].join(0.2)
+            for thread in threads:
+                if not thread.is_alive():
+                    thread.join()
+            time.sleep(0.05)
+
+    for name in SLOW:
+        figure(f"s until cut off: {name}", [lasted[name, number] for number in range(5)])
+    assert max(lasted.values()) < PATIENCE_SECONDS
