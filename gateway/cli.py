@@ -12,7 +12,12 @@ from core.app import admin_token
 from core.catalog.loader import CatalogueError
 from core.keyring import KeyringError, open_keyring
 from core.settings import Settings, SettingsError, process_environment
-from gateway.hardening import UnsafeEnvironment, forbid_core_dumps, refuse_tracing
+from gateway.hardening import (
+    UnsafeEnvironment,
+    forbid_core_dumps,
+    keep_freed_memory,
+    refuse_tracing,
+)
 from gateway.serve import ServeError, serve
 
 EXIT_USAGE = 2
@@ -32,6 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         refuse_tracing(env)
         settings = Settings.from_env(env)
         forbid_core_dumps()
+        keep_freed_memory()
         if options.command == "admin-token":
             print(admin_token(open_keyring(settings.secret_file)))
             return 0

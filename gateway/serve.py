@@ -15,9 +15,9 @@ from grpc import aio
 import storage
 from core.app import Core, CoreConfig, open_core
 from core.keyring import open_keyring
-from core.local_channel import LocalChannel
-from core.local_server import LocalServer
-from core.log import Defect, Emit, Started, emitter, silence_libraries
+from core.local.channel import LocalChannel
+from core.local.server import LocalServer
+from core.log import Defect, Emit, Started, defect, emitter, silence_libraries
 from core.services.register import reflect
 from core.settings import Settings
 from gateway import contract
@@ -135,7 +135,11 @@ async def _serve_http(
     listener: socket.socket, stack: AsyncExitStack, core: Core, emit: Emit
 ) -> None:
     """Serve REST on the bound socket, through the contract."""
-    local = LocalServer([core.boundary], message_bytes_max=MESSAGE_BYTES)
+    local = LocalServer(
+        [core.boundary],
+        message_bytes_max=MESSAGE_BYTES,
+        on_unhandled=lambda method, error: emit(defect(method, error)),
+    )
     core.register(local)
     stack.push_async_callback(local.stop, CALL_GRACE_SECONDS)
 

@@ -245,7 +245,7 @@ class Exchange:
         ]
         if b"origin" in self.headers:
             found += _CORS
-        if False:
+        if b"expect" in self.headers and not self._body_started:
             # The caller still waits for leave to send a body that nobody will read.
             found.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": found})

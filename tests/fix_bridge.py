@@ -16,8 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from openai import AsyncOpenAI
 from PIL import Image
 
-from core.local_channel import LocalChannel
-from core.local_server import LocalServer
+from core.local.channel import LocalChannel
+from core.local.server import LocalServer
 from reapi.v1 import (
     billing_service_pb2,
     billing_service_pb2_grpc,

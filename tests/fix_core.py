@@ -29,8 +29,8 @@ from core.engine.records_memory import MemoryRecords
 from core.errors import GatewayError, Reason, UpstreamError
 from core.interceptors import Boundary
 from core.keyring import Keyring
-from core.local_channel import LocalChannel
-from core.local_server import LocalServer
+from core.local.channel import LocalChannel
+from core.local.server import LocalServer
 from core.model import Acknowledged, Ask, Channel, Final, Piece, Report, Usage
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet

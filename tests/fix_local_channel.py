@@ -14,8 +14,8 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc import aio
 
-from core.local_channel import LocalChannel
-from core.local_server import LocalServer
+from core.local.channel import LocalChannel
+from core.local.server import LocalServer
 
 Kind: TypeAlias = Literal["real", "local"]
 SECONDS_MAX = 10  # nothing in these tests waits longer

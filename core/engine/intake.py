@@ -22,6 +22,7 @@ from core.policy.routing import Needs, Preference, operation_of
 
 FINGERPRINT = "request"
 IDEMPOTENCY = "idempotency-key"
+KEPT_TERMS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Job:
 
     def charge(self, delivered: int) -> int:
         """What *delivered* outputs cost, at the prices of the acceptance."""
+        if delivered == self.ask.count:
+            return self.quoted_micros
         facts = schema.price_facts(self.model, self.ask)
         return quote(self.model.prices, facts, {"image": delivered}, self.priced_at)
 
@@ -73,6 +76,8 @@ class Intake:
         self._catalogue = catalogue
         self._keyring = keyring
         self._now = now
+        self._minute = 0
+        self._kept: dict[tuple[object, ...], tuple[int, Needs]] = {}
 
     def examine(self, caller: Caller, order: Order) -> Job:
         """Check, price and fingerprint; raises GatewayError naming the parameter."""
@@ -87,12 +92,12 @@ class Intake:
             end_user=order.end_user,
         )
         now = self._now()
-        quoted = quote(model.prices, schema.price_facts(model, ask), schema.price_units(ask), now)
+        quoted, needs = self._terms(model, ask, now)
         wish = order.routing
         routing = Plan(
             self._catalogue.channels_of(model),
             operation_of(ask),
-            Needs.of(ask, model.defaults),
+            needs,
             Preference(wish.only, wish.excluded, wish.regions),
             key=str(caller.key_id),
         )
@@ -111,6 +116,21 @@ class Intake:
             request_id=order.request_id,
             is_retry=order.retry_number > 0,
         )
+
+    def _terms(self, model: Model, ask: Ask, now: datetime) -> tuple[int, Needs]:
+        """Price and needs. They follow from few facts, so those of the last minute are kept."""
+        if ask.inputs:
+            return _price(model, ask, now), Needs.of(ask, model.defaults)
+        minute = int(now.timestamp()) // 60
+        if minute != self._minute or len(self._kept) >= KEPT_TERMS:
+            self._minute = minute
+            self._kept.clear()
+        key = (model.id, ask.count, bool(ask.partials), tuple(ask.parameters.items()))
+        terms = self._kept.get(key)
+        if terms is None:
+            terms = _price(model, ask, now), Needs.of(ask, model.defaults)
+            self._kept[key] = terms
+        return terms
 
     def opening(self, job: Job, id_: UUID, channel: str) -> Opening:
         """What is recorded of the job when it is accepted."""
@@ -148,6 +168,12 @@ class Intake:
             b"" if ask.end_user is None else ask.end_user.reveal().encode(),
             *(item.data.reveal() for item in ask.inputs),
         )
+
+
+def _price(model: Model, ask: Ask, now: datetime) -> int:
+    """The most that *ask* may cost, in micro-dollars."""
+    facts = schema.price_facts(model, ask)
+    return quote(model.prices, facts, schema.price_units(ask), now)
 
 
 def _probed(item: RawInput) -> Input:

@@ -45,9 +45,7 @@ class GenerationService:
         self._store = store
         self._convert = converter
 
-    async def Generate(
-        self, requests: AsyncIterator[pb.GenerateRequest], context: Context
-    ) -> AsyncIterator[pb.GenerateResponse]:
+    async def Generate(self, requests: AsyncIterator[pb.GenerateRequest], context: Context) -> None:
         """Admit, then read the request, then stream what happens."""
         caller = current_caller()
         slot = self._admission.enter()
@@ -61,27 +59,32 @@ class GenerationService:
         finally:
             if not handed_over:
                 slot.release()
-        inline = start.spec.inline_outputs
         finished = False
         try:
+            inline = start.spec.inline_outputs
             async with aclosing(ticket.watch()) as stream:
-                async for seq, event in stream:
-                    async for message in self._messages(seq, event, inline=inline):
-                        yield pb.GenerateResponse(event=message)
+                await self._send(stream, context, pb.GenerateResponse, inline=inline)
             finished = True
         finally:
             if not finished:
                 self._engine.caller_left(caller, ticket.generation.id, detached=start.detached)
 
-    async def _messages(
-        self, seq: int, event: events.Event, *, inline: bool
-    ) -> AsyncIterator[pb.GenerationEvent]:
-        if inline and isinstance(event, events.OutputReady):
-            async for message in self._with_bytes(seq, event):
-                yield message
-            return
-        for message in self._convert.event(seq, event):
-            yield message
+    async def _send(
+        self,
+        stream: AsyncIterator[tuple[int, events.Event]],
+        context: Context,
+        response: type[pb.GenerateResponse] | type[pb.WatchGenerationResponse],
+        *,
+        inline: bool,
+    ) -> None:
+        """Write every event, the bytes of outputs too if *inline*."""
+        async for seq, event in stream:
+            if inline and isinstance(event, events.OutputReady):
+                async for message in self._with_bytes(seq, event):
+                    await context.write(response(event=message))
+                continue
+            for message in self._convert.event(seq, event):
+                await context.write(response(event=message))
 
     async def _with_bytes(
         self, seq: int, event: events.OutputReady
@@ -135,16 +138,14 @@ class GenerationService:
             next_page_token=pages.token(page, items[-1].id) if more else "",
         )
 
-    async def WatchGeneration(
-        self, request: pb.WatchGenerationRequest, context: Context
-    ) -> AsyncIterator[pb.WatchGenerationResponse]:
+    async def WatchGeneration(self, request: pb.WatchGenerationRequest, context: Context) -> None:
         """Stream events, from the beginning or after one."""
         id_ = generation_id(request.name)
         watch = await self._engine.watch(current_caller(), id_, request.after_seq)
         async with aclosing(watch) as stream:
-            async for seq, event in stream:
-                async for message in self._messages(seq, event, inline=request.inline_outputs):
-                    yield pb.WatchGenerationResponse(event=message)
+            await self._send(
+                stream, context, pb.WatchGenerationResponse, inline=request.inline_outputs
+            )
 
     async def CancelGeneration(
         self, request: pb.CancelGenerationRequest, context: Context

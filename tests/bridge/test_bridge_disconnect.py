@@ -40,13 +40,15 @@ async def test_leaving_before_the_answer_cancels_the_call(
 async def test_leaving_after_a_large_upload_is_noticed_too(
     bridge: Bridge, core: FakeCore, dial
 ) -> None:
-    """A body above the read buffer pauses reading, which hides the end of a connection."""
+    """A body above the read buffer pauses reading, and that hides the end of a connection."""
     core.script = [accepted(), asyncio.Event().wait]
+    core.admit.clear()  # so that the body comes before anybody reads it
     wire = await dial(bridge.port)
-    body = orjson.dumps({"model": "m", "prompt": "x" * 700_000})
+    await wire.post(URL, orjson.dumps({"model": "m", "prompt": "x" * 150_000}))
+    call = await core.called()
 
-    await wire.post(URL, body)
-    call = await core.started()
+    core.admit.set()
+    await asyncio.wait_for(call.started.wait(), WAIT)
     wire.close()
 
     await asyncio.wait_for(call.cancelled.wait(), WAIT)

@@ -214,10 +214,15 @@ async def test_a_caller_who_is_still_writing_reads_the_413(bridge: Bridge) -> No
     assert (await bridge.http.post(URL, content=BODY)).status_code == 200
 
 
-async def test_a_caller_who_asked_to_close_reads_it_too(bridge: Bridge) -> None:
-    answer = await bridge.http.post(URL, content=b"x" * 20_000_000, headers={"connection": "close"})
+async def test_a_caller_who_asked_to_close_reads_it_too(bridge: Bridge, dial) -> None:
+    wire = await dial(bridge.port)
 
-    assert answer.status_code == 413
+    await wire.post(URL, b"x" * 20_000_000, "connection: close")
+    answer = await wire.answer()
+
+    assert is_refusal(answer, 413)
+    assert answer.headers["connection"] == "close"
+    assert await wire.is_closed()
 
 
 async def test_an_answered_body_is_not_read_for_ever(start_bridge: StartBridge, dial) -> None:

@@ -1,74 +1,12 @@
-"""Mistakes in the catalogue are refused by name and place; overlays override field by field."""
+"""Mistakes in the catalogue are refused by name and place."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from catalogue_files import BASE, Files
 
-from billing.pricing import PriceRow
-from core.catalog.entries import Catalogue, Status
-from core.catalog.loader import DIALECTS, CatalogueError, load, shipped_files
-from core.errors import GatewayError
-from core.model import Deadlines, Resubmit, Role
-
-BASE = """\
-[models.m]
-display_name = "M"
-owner = "o"
-kind = "image"
-status = "active"
-created = 2026-01-02
-aliases = ["m-alias"]
-resolutions = { small = 100, large = 400 }
-
-[models.m.parameters.size]
-type = "size"
-maximum_pixels = 400
-
-[models.m.parameters.quality]
-type = "string"
-values = ["auto", "low", "high"]
-default = "auto"
-
-[models.m.inputs.image]
-maximum = 2
-media_types = ["image/png"]
-maximum_bytes = 10
-
-[[models.m.prices]]
-unit = "image"
-credits = "7.5"
-effective_from = 2026-01-02
-
-[channels.c]
-model = "m"
-dialect = "openai_images"
-upstream_model = "up"
-base_url = "https://example.com/v1/"
-credential = { env = "KEY" }
-"""
-ENV = {"KEY": "sk-canary"}
-
-
-class Files:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.count = 0
-
-    def write(self, text: str) -> Path:
-        self.count += 1
-        file = self.folder / f"{self.count}.toml"
-        file.write_text(text, encoding="utf-8")
-        return file
-
-    def load(self, *texts: str, env: dict[str, str] | None = None, **more: Any) -> Catalogue:
-        return load([self.write(text) for text in texts], ENV if env is None else env, **more)
-
-    def mistake(self, *texts: str, env: dict[str, str] | None = None) -> CatalogueError:
-        with pytest.raises(CatalogueError) as caught:
-            self.load(*texts, env=env)
-        assert "canary" not in str(caught.value)
-        return caught.value
+from core.catalog.loader import CatalogueError, load
+from core.model import Deadlines
 
 
 @pytest.fixture
@@ -225,6 +163,12 @@ MODEL, CHANNEL = "[models.m]\n", "[channels.c]\n"
             1,
             "no row for: resolution large",
         ),
+        (
+            "[[models.m.prices]]\nunit = 'image'\ncredits = '1'\n" * 2,
+            "models.m.prices",
+            1,
+            "two rows",
+        ),
         (MODEL + "prices = []", "models.m.prices", 2, "no row for: any request"),
         (
             MODEL
@@ -298,169 +242,3 @@ def test_a_name_means_one_model_only(files, alias) -> None:
     error = files.mistake(BASE, second.replace("m-alias", alias))
 
     assert error.key == "models.n.aliases"
-
-
-# Overlays
-
-
-def test_an_overlay_overrides_single_fields_of_models_and_channels(files) -> None:
-    catalogue = files.load(
-        BASE,
-        """
-        [models.m]
-        display_name = "New"
-        [models.m.parameters.quality]
-        default = "low"
-        [models.m.inputs.image]
-        maximum = 5
-        [channels.c]
-        weight = 7
-        resubmit = "reconcile_first"
-        unsupported = ["quality=high", "input:image", "partials"]
-        maximum_count = 1
-        [channels.c.deadlines]
-        connect = 1
-        """,
-        "channels.c.deadlines.first_byte = 2.5",
-    )
-    model, channel = catalogue.model("m"), catalogue.channels["c"]
-
-    assert (model.display_name, model.owner) == ("New", "o")
-    assert model.parameters["quality"].default == "low"
-    assert model.parameters["quality"].values == ("auto", "low", "high")
-    assert (model.inputs[Role.IMAGE].maximum, model.inputs[Role.IMAGE].maximum_bytes) == (5, 10)
-    assert (channel.weight, channel.maximum_count, channel.upstream_model) == (7, 1, "up")
-    assert channel.resubmit is Resubmit.RECONCILE_FIRST
-    assert channel.unsupported == {"quality=high", "input:image", "partials"}
-    assert channel.deadlines == Deadlines(connect=1.0, first_byte=2.5)
-
-
-def test_an_overlay_replaces_the_price_rows_whole(files) -> None:
-    catalogue = files.load(
-        BASE,
-        """
-        [[models.m.prices]]
-        unit = "image"
-        credits = "1"
-        conditions = { resolution = "small" }
-        [[models.m.prices]]
-        unit = "image"
-        credits = "0.25"
-        conditions = { resolution = "large" }
-        """,
-    )
-
-    assert catalogue.model("m").prices == (
-        PriceRow("image", 1_000, {"resolution": "small"}),
-        PriceRow("image", 250, {"resolution": "large"}),
-    )
-
-
-def test_an_overlay_adds_models_and_channels(files) -> None:
-    catalogue = files.load(
-        BASE,
-        BASE.replace("models.m", "models.n")
-        .replace('"m"', '"n"')
-        .replace("m-alias", "n-alias")
-        .replace("channels.c", "channels.d")
-        + "priority = 2\n",
-        '[channels.e]\nmodel = "n"\ndialect = "openai_images"\nupstream_model = "x"\n'
-        'base_url = "https://e.example"\ncredential = { env = "KEY" }\npriority = 1\n',
-    )
-
-    assert [model.id for model in catalogue] == ["m", "n"]
-    assert [each.name for each in catalogue.channels_of(catalogue.model("n"))] == ["e", "d"]
-
-
-def test_an_overlay_disables_a_channel_with_a_note(files) -> None:
-    catalogue = files.load(BASE, CHANNEL + "enabled = false")
-
-    assert catalogue.channels_of(catalogue.model("m")) == ()
-    assert catalogue.notes == ("channel c is left out: it is disabled",)
-    assert files.load(BASE, CHANNEL + "enabled = false", CHANNEL + "enabled = true").channels
-
-
-def test_an_overlay_replaces_where_the_credential_is(files, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("sk-from-file\n")
-    catalogue = files.load(BASE, CHANNEL + 'credential = { file = "key" }', env={})
-
-    assert catalogue.channels["c"].credential.reveal() == "sk-from-file"
-    assert "sk-from-file" not in repr(catalogue)
-
-
-@pytest.mark.parametrize("content", [None, "", " \n", b"\xff"])
-def test_a_credential_file_without_a_credential_leaves_the_channel_out(
-    files, tmp_path, content
-) -> None:
-    if content is not None:
-        (tmp_path / "key").write_bytes(content if isinstance(content, bytes) else content.encode())
-    catalogue = files.load(BASE, CHANNEL + 'credential = { file = "key" }', env={})
-
-    assert not catalogue.channels
-    assert "its credential file key" in catalogue.notes[0]
-
-
-@pytest.mark.parametrize("value", ["a b", "a\nx-injected: 1", "schlüssel"])
-def test_a_credential_that_cannot_stand_in_a_header_is_refused(files, value) -> None:
-    error = files.mistake(BASE, env={"KEY": value})
-
-    assert error.key == "channels.c.credential"
-    assert value not in str(error)
-
-
-def test_variables_are_filled_into_base_urls_only_of_channels_in_use(files) -> None:
-    overlay = CHANNEL + "base_url = 'http://${HOST-1}:${PORT}/v1'"
-
-    catalogue = files.load(BASE, overlay, env={**ENV, "HOST-1": "127.0.0.1", "PORT": "8"})
-    assert catalogue.channels["c"].base_url == "http://127.0.0.1:8/v1"
-    assert files.load(BASE, overlay, env={}).channels == {}
-
-
-@pytest.mark.parametrize(
-    ("url", "is_noted"),
-    [
-        ("http://10.0.0.1", True),
-        ("http://proxy", True),
-        ("http://localhost:1", False),
-        ("http://127.0.0.9", False),
-        ("http://[::1]:3", False),
-        ("https://x", False),
-    ],
-)
-def test_a_credential_sent_in_clear_to_another_machine_is_noted(files, url, is_noted) -> None:
-    catalogue = files.load(BASE, CHANNEL + f"base_url = '{url}'")
-
-    assert catalogue.channels["c"].base_url == url
-    assert bool(catalogue.notes) == is_noted
-
-
-def test_a_model_that_is_only_announced_needs_no_price_and_cannot_be_used(files) -> None:
-    catalogue = files.load(BASE, MODEL + "status = 'coming_soon'\nprices = []")
-
-    assert catalogue.model("m").status is Status.COMING_SOON
-    with pytest.raises(GatewayError):
-        catalogue.usable_model("m")
-
-
-def test_dialects_are_the_callers_to_name(files) -> None:
-    assert files.load(BASE, CHANNEL + "dialect = 'x'", dialects={"x"}).channels["c"].dialect == "x"
-    assert "openai_images" in DIALECTS
-
-
-def test_the_catalogue_cannot_be_changed(files) -> None:
-    catalogue = files.load(BASE)
-
-    with pytest.raises(TypeError):
-        catalogue.models["m"] = None
-    with pytest.raises(TypeError):
-        catalogue.channels["c"] = None
-
-
-def test_the_order_of_keys_does_not_change_the_version(files) -> None:
-    lines = BASE.split("\n\n")
-
-    assert files.load(BASE).version == files.load("\n\n".join(lines[::-1])).version
-
-
-def test_every_shipped_file_is_laid_only_once() -> None:
-    assert len(set(shipped_files())) == len(shipped_files()) >= 2

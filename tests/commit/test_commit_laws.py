@@ -37,6 +37,7 @@ class Model:
         self.open: dict[UUID, int] = {}
         self.ended: dict[UUID, GenerationState] = {}
         self.keys: dict[bytes, tuple[bytes, UUID]] = {}
+        self.requests: dict[UUID, bytes] = {}
         self.orphans: dict[UUID, bytes] = {}
         self.claimed: set[UUID] = set()
         self.transfers: set[UUID] = set()
@@ -74,7 +75,7 @@ class Model:
             return "InsufficientCredits"
         self.transfers.add(hold_id)
         self.open[new.id] = amount
-        self.requests = {**getattr(self, "requests", {}), new.id: new.fingerprint}
+        self.requests[new.id] = new.fingerprint
         if new.idempotency_key is not None:
             self.keys[new.idempotency_key] = (new.fingerprint, new.id)
         return "ok"
@@ -132,6 +133,7 @@ class Commits(RuleBasedStateMachine):
             made = self.run(self.house.customer(concurrency=CONCURRENCY))
             assert isinstance(made, Customer)
             self.customers[made] = Model()
+            self.queue(made, made.credit(60))
 
     def queue(self, customer: Customer, commit: Commit) -> None:
         self.batch.append((self.customers[customer], commit))
@@ -148,8 +150,8 @@ class Commits(RuleBasedStateMachine):
 
     @rule(
         who=st.integers(0, 1),
-        amount=st.integers(0, 30),
-        key=st.none() | st.integers(0, 2),
+        amount=st.integers(0, 40),
+        key=st.none() | st.integers(0, 1),
         request=st.integers(0, 1),
         claim=st.booleans(),
     )
@@ -175,11 +177,13 @@ class Commits(RuleBasedStateMachine):
         new = self.asked[pick % len(self.asked)]
         self.queue(self.owner(new), self.owner(new).void(new))
 
-    @precondition(lambda self: self.asked and not self.batch)
+    @precondition(lambda self: self.asked)
     @rule(pick=st.integers(0))
     def orphan(self, pick: int) -> None:
         # In a batch of its own: a claim sees the orphans of earlier batches only.
         new = self.asked[pick % len(self.asked)]
+        if self.batch:
+            self.flush()
         self.queue(self.owner(new), self.owner(new).orphan(new))
         self.flush()
 

@@ -10,7 +10,7 @@ from fix_local_channel import Peer, connected, read_all, spin, text, within
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc import aio
 
-from core.local_pipe import MESSAGE_OVERHEAD_BYTES
+from core.local.pipe import MESSAGE_OVERHEAD_BYTES
 
 
 async def listening(requests: Any, _context: Any) -> StringValue:

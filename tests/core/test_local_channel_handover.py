@@ -9,8 +9,8 @@ from fix_local_channel import Peer, connected, failure, read_all, spin, text, wi
 from google.protobuf.wrappers_pb2 import BytesValue, StringValue
 from grpc import StatusCode
 
-from core.local_handover import HandoverViolation
-from core.local_server import LocalServer
+from core.local.handover import HandoverViolation
+from core.local.server import LocalServer
 
 
 async def test_a_handed_over_response_is_the_handlers_own_object() -> None:

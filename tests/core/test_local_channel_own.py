@@ -12,10 +12,10 @@ from fix_local_channel import Peer, connected, echo, failure, read_all, spin, te
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc import StatusCode, aio
 
-from core.local_channel import LocalChannel
-from core.local_metadata import Metadatum
-from core.local_rpc import Rpc
-from core.local_server import LocalServer
+from core.local.channel import LocalChannel
+from core.local.metadata import Metadatum
+from core.local.rpc import Rpc
+from core.local.server import LocalServer
 
 SECRET = "sunset over Bern"
 
@@ -312,7 +312,7 @@ async def test_ended_calls_leave_no_objects_and_no_tasks(local: Peer) -> None:
         await read_all(local.stream_stream(generate)([text()], timeout=300))
         del call
         await spin()
-        left = [found for found in gc.get_objects() if isinstance(found, Rpc)]
+        left = [found for found in gc.get_objects() if type(found) is Rpc]
     finally:
         gc.enable()
 

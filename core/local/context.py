@@ -7,9 +7,9 @@ from typing import Any, NoReturn, Protocol
 import grpc
 from grpc import StatusCode, aio
 
-from core import local_metadata as md
-from core.local_handover import HandoverWatch
-from core.local_rpc import OK, CallerGone, Rpc, Status
+from core.local import metadata as md
+from core.local.handover import HandoverWatch
+from core.local.rpc import OK, CallerGone, Rpc, Status
 
 
 class RichStatus(Protocol):

@@ -38,8 +38,8 @@ from typing import Generic, Self, TypeVar
 import grpc
 from grpc import ChannelConnectivity, StatusCode, aio
 
-from core import local_metadata as md
-from core.local_call import (
+from core.local import metadata as md
+from core.local.call import (
     LOCALLY_CANCELLED,
     StreamStreamCall,
     StreamUnaryCall,
@@ -47,10 +47,10 @@ from core.local_call import (
     UnaryUnaryCall,
     encode,
 )
-from core.local_handover import parsed_type
-from core.local_pipe import Pipe
-from core.local_rpc import Rpc, Status, too_large
-from core.local_server import LocalServer
+from core.local.handover import parsed_type
+from core.local.pipe import Pipe
+from core.local.rpc import Rpc, Status, too_large
+from core.local.server import LocalServer
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")

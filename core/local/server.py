@@ -10,10 +10,10 @@ import grpc
 from google.protobuf.message import Message
 from grpc import StatusCode, aio
 
-from core import local_metadata as md
-from core.local_context import LocalContext, RequestIterator
-from core.local_handover import HandoverViolation, HandoverWatch, Isolation
-from core.local_rpc import CallerGone, Limits, Rpc, Status
+from core.local import metadata as md
+from core.local.context import LocalContext, RequestIterator
+from core.local.handover import HandoverViolation, HandoverWatch, Isolation
+from core.local.rpc import CallerGone, Limits, Rpc, Status
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # gRPC's default for a received message
 WINDOW_BYTES = 256 * 1024
@@ -45,7 +45,7 @@ class LocalServer(aio.Server):
     """Runs handlers and server interceptors for `LocalChannel`s of the same event loop.
 
     *message_bytes_max* bounds each message of both directions, *window_bytes* how far a writer may
-    be ahead of its reader; *isolation*: see `local_handover`. *on_unhandled* is told of each
+    be ahead of its reader; *isolation*: see `core.local.handover`. *on_unhandled* is told of each
     exception a handler let escape, with the method's path; the client learns only UNKNOWN (or the
     code the handler had set) and a fixed text.
     """

@@ -1,6 +1,6 @@
 """The state of one local call: what both ends share, and the only place where it changes.
 
-    client (local_call)  ->  requests  ->  handler (local_context, local_server)
+    client (call)  ->  requests  ->  handler (context, server)
                          <-  responses <-
 
 A call ends in one of two ways, and the first one wins:
@@ -19,8 +19,8 @@ from typing import NamedTuple
 from google.protobuf.message import Message
 from grpc import StatusCode, aio
 
-from core import local_metadata as md
-from core.local_pipe import Pipe
+from core.local import metadata as md
+from core.local.pipe import Pipe
 
 
 class Status(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from grpc import StatusCode, aio
 
-from core.local_pipe import Pipe
-from core.local_rpc import OK, Rpc
+from core.local.pipe import Pipe
+from core.local.rpc import OK, Rpc
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")

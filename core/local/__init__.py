@@ -1,0 +1,1 @@
+"""An in-process gRPC channel: generated stubs call servicers without a socket."""
