@@ -181,7 +181,7 @@ class Call:
     attachments: dict[int, bytearray] = field(default_factory=dict)
     chunk_sizes: list[int] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    started: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class FakeCore(
@@ -210,11 +210,11 @@ class FakeCore(
         async with asyncio.timeout(WAIT):
             return await self._arrived.get()
 
-    async def started(self) -> Call:
-        """The next Generate call, once its request has arrived whole."""
+    async def waiting(self) -> Call:
+        """The next Generate call, once its script waits for something."""
         call = await self.called()
         async with asyncio.timeout(WAIT):
-            await call.started.wait()
+            await call.waiting.wait()
         return call
 
     async def _authenticate(self, context: grpc.aio.ServicerContext) -> dict[str, str | bytes]:
@@ -235,13 +235,14 @@ class FakeCore(
                 await refuse(context, self.refusal)
             await context.send_initial_metadata(())
             await self._receive(request_iterator, call)
-            call.started.set()
             for step in self.script:
                 if isinstance(step, Event):
                     yield generation_service_pb2.GenerateResponse(event=step)
                 elif isinstance(step, grpc.StatusCode):
                     await context.abort(step, "the words of gRPC, not for callers")
                 else:
+                    # A handler that is cancelled while it sends never learns of it here.
+                    call.waiting.set()
                     await step()
         except asyncio.CancelledError:
             call.cancelled.set()
@@ -358,18 +359,18 @@ async def refuse(context: grpc.aio.ServicerContext, why: RpcStatus) -> None:
     )
 
 
-def add_to(server: grpc.aio.Server, core: FakeCore) -> None:
-    generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(core, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(core, server)
-    billing_service_pb2_grpc.add_BillingServiceServicer_to_server(core, server)
-    health_pb2_grpc.add_HealthServicer_to_server(core, server)
+def add_to(server: grpc.aio.Server, fake_core: FakeCore) -> None:
+    generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(fake_core, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(fake_core, server)
+    billing_service_pb2_grpc.add_BillingServiceServicer_to_server(fake_core, server)
+    health_pb2_grpc.add_HealthServicer_to_server(fake_core, server)
 
 
 @asynccontextmanager
-async def grpc_channel(core: FakeCore) -> AsyncIterator[grpc.aio.Channel]:
+async def grpc_channel(fake_core: FakeCore) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to *core* over a socket."""
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    add_to(server, core)
+    add_to(server, fake_core)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -380,11 +381,11 @@ async def grpc_channel(core: FakeCore) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @asynccontextmanager
-async def local_channel(core: FakeCore) -> AsyncIterator[grpc.aio.Channel]:
+async def local_channel(fake_core: FakeCore) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to *core* in process; shared objects that change are told."""
     surprises: list[BaseException] = []
     server = LocalServer(isolation="checked", on_unhandled=lambda _, error: surprises.append(error))
-    add_to(server, core)
+    add_to(server, fake_core)
     async with LocalChannel(server) as channel:
         yield channel
     await server.stop(None)
@@ -396,16 +397,16 @@ CHANNELS = {"grpc": grpc_channel, "local": local_channel}
 
 
 @pytest.fixture
-def core() -> FakeCore:
+def fake_core() -> FakeCore:
     return FakeCore()
 
 
 @pytest.fixture(params=list(CHANNELS))
 async def core_channel(
-    request: pytest.FixtureRequest, core: FakeCore
+    request: pytest.FixtureRequest, fake_core: FakeCore
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the scripted core; every test runs over each kind."""
-    async with CHANNELS[request.param](core) as channel:
+    async with CHANNELS[request.param](fake_core) as channel:
         yield channel
 
 

@@ -35,6 +35,9 @@ from storage.commits import Commit, Committed, Verdict
 from storage.committer import Committer
 from storage.memory import MemoryCommitter, MemoryParticipant
 from storage.pool import Pool, open_pool
+from tests.fix_proxy import proxied_url, proxy
+
+__all__ = ["proxied_url", "proxy"]  # fixtures of the same family
 
 EPOCH = 7
 
@@ -186,6 +189,7 @@ class PostgresHouse:
         self.pool = pool
         self.committer = committer
         self.reads = RecordReads(pool)
+        self.has_dropped_days = False
 
     async def customer(
         self, credit: int = 0, rate: int = 100_000, concurrency: int = 1000
@@ -251,7 +255,9 @@ class PostgresHouse:
 
     async def violations(self) -> list[str]:
         """Which laws over all tables are broken."""
-        return [what for (what,) in await self.query(INVARIANTS)]
+        found = [what for (what,) in await self.query(INVARIANTS)]
+        gone = "hold without its generation" if self.has_dropped_days else ""
+        return [what for what in found if what != gone]
 
     async def query(self, statement: str, *values: Any) -> list[Any]:
         async with self.pool.connection() as connection:

@@ -1,4 +1,4 @@
-"""A process that holds and settles, for races and murders; `python -m fix_commit_client`.
+"""A process that holds and settles, for races and murders; `python -m tests.fix_commit_client`.
 
 Every id follows from the seed, so that whoever started the process can send the same
 commits again. It prints a line per verdict, once it has it.
@@ -11,12 +11,11 @@ import time
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from fix_commit import Customer, participants
-
 from billing.ledger import Settle, Void
 from core.engine.records import NewGeneration
 from storage.commits import Commit, Committed, Refused, Verdict
 from storage.committer import Committer
+from tests.fix_commit import Customer, participants
 
 IMAGE = 100
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +170,45 @@ def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
 
 
 @pytest.fixture
-def gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
-    """The shared gateway, healthy at the start of every test."""
+def gateway(healthy_gateway: Gateway) -> Gateway:
+    """The gateway through its own bridge."""
+    return healthy_gateway
+
+
+@pytest.fixture
+def healthy_gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
+    """The shared gateway, without faults at the start of every test."""
     yield shared_gateway
     shared_gateway.heal()
     shared_gateway.settings(image="tiny", latency_ms=0)
+
+
+@pytest.fixture(scope="session")
+def remote_bridge(shared_gateway: Gateway) -> Iterator[str]:
+    """The address of a bridge in another process than the core, over real gRPC."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.remote_bridge", shared_gateway.demo["grpc_address"]],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(10)
+
+
+@pytest.fixture(params=["local", "remote"])
+def fronted(request: pytest.FixtureRequest, healthy_gateway: Gateway) -> Gateway:
+    """The gateway through its own bridge, and through a remote one."""
+    if request.param == "local":
+        return healthy_gateway
+    rest_url = request.getfixturevalue("remote_bridge")
+    return replace(healthy_gateway, demo={**healthy_gateway.demo, "rest_url": rest_url})
 
 
 async def eventually(check: Any, seconds: float = 10.0) -> None:

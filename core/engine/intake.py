@@ -100,6 +100,7 @@ class Intake:
             needs,
             Preference(wish.only, wish.excluded, wish.regions),
             key=str(caller.key_id),
+            ends=order.ends,
         )
         key = order.idempotency_key
         return Job(

@@ -47,3 +47,5 @@ class Order:
     routing: Routing = Routing()
     endpoint: str = ""
     request_id: str = ""
+    ends: float | None = None
+    """When attempts must be over, by the monotonic clock; None: it outlives its caller."""

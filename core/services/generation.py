@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
+from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from grpc import aio
@@ -15,6 +17,7 @@ from core.engine.order import MAXIMUM_INLINE_BYTES
 from core.engine.outputs import Store
 from core.errors import GatewayError, Reason
 from core.model import Asset, Kind
+from core.policy.deadlines import attempts_end
 from core.services import pages, parse
 from core.services.convert import KINDS, Converter, timestamp
 from core.services.names import generation_id
@@ -54,6 +57,8 @@ class GenerationService:
             await context.send_initial_metadata(())
             start, attachments = await _receive(requests, slot)
             order = parse.order(start.spec, attachments, current_request_id())
+            if not start.detached:
+                order = replace(order, ends=_ends(context))
             ticket = await self._engine.start(caller, order, slot)
             handed_over = True
         finally:
@@ -194,6 +199,15 @@ class GenerationService:
             sha256=asset.sha256,
             expire_time=timestamp(asset.expire_at),
         )
+
+
+def _ends(context: Context) -> float | None:
+    """When the attempts for this caller must be over, by the deadline of the call."""
+    remaining = context.time_remaining()
+    if remaining is None:
+        return None
+    now = monotonic()
+    return attempts_end(now, now + remaining)
 
 
 def _kinds(request: pb.ListGenerationsRequest) -> frozenset[Kind]:

@@ -15,27 +15,31 @@ URL = "/v1/images/edits"
 FIELDS = {"model": "gpt-image-2", "prompt": "make it blue"}
 
 
-def received(core: FakeCore) -> list[bytes]:
-    return [bytes(core.calls[-1].attachments[i]) for i in sorted(core.calls[-1].attachments)]
+def received(fake_core: FakeCore) -> list[bytes]:
+    return [
+        bytes(fake_core.calls[-1].attachments[i]) for i in sorted(fake_core.calls[-1].attachments)
+    ]
 
 
-def names(core: FakeCore) -> list[str]:
-    start = core.calls[-1].start
+def names(fake_core: FakeCore) -> list[str]:
+    start = fake_core.calls[-1].start
     assert start is not None
     return [item.parameter for item in start.spec.parameters.inputs]
 
 
-async def test_the_sdk_sends_one_image_a_list_and_a_mask(bridge: Bridge, core: FakeCore) -> None:
+async def test_the_sdk_sends_one_image_a_list_and_a_mask(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
     one, two, mask = picture(), picture("JPEG"), picture(size=(3, 3))
     edit = bridge.openai.images.edit
 
     await edit(**FIELDS, image=("a.png", one))
-    assert (received(core), names(core)) == ([one], ["image"])
+    assert (received(fake_core), names(fake_core)) == ([one], ["image"])
 
     await edit(**FIELDS, image=[one, two], mask=("m.png", mask), n=2, output_compression=50)
-    assert received(core) == [one, two, mask]
-    assert names(core) == ["image[0]", "image[1]", "mask"]
-    start = core.calls[-1].start
+    assert received(fake_core) == [one, two, mask]
+    assert names(fake_core) == ["image[0]", "image[1]", "mask"]
+    start = fake_core.calls[-1].start
     assert start is not None
     roles = [item.role for item in start.spec.parameters.inputs]
     assert roles == [Input.ROLE_IMAGE, Input.ROLE_IMAGE, Input.ROLE_MASK]
@@ -45,7 +49,9 @@ async def test_the_sdk_sends_one_image_a_list_and_a_mask(bridge: Bridge, core: F
     assert start.spec.endpoint == URL
 
 
-async def test_bare_bytes_and_octet_streams_are_images_too(bridge: Bridge, core: FakeCore) -> None:
+async def test_bare_bytes_and_octet_streams_are_images_too(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
     data = picture("WEBP")
 
     await bridge.openai.images.edit(**FIELDS, image=data)
@@ -53,12 +59,12 @@ async def test_bare_bytes_and_octet_streams_are_images_too(bridge: Bridge, core:
         URL, data=FIELDS, files={"image": ("upload", data, "application/octet-stream")}
     )
 
-    assert received(core) == [data]
-    assert len(core.calls) == 2
+    assert received(fake_core) == [data]
+    assert len(fake_core.calls) == 2
 
 
 async def test_indexed_images_come_in_the_order_of_their_indices(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     pictures = [picture(size=(side, side)) for side in (2, 3, 4)]
     files = [
@@ -71,11 +77,13 @@ async def test_indexed_images_come_in_the_order_of_their_indices(
     answer = await bridge.http.post(URL, data=FIELDS, files=files)
 
     assert answer.status_code == 200
-    assert received(core)[:3] == pictures
-    assert names(core) == ["image[0]", "image[1]", "image[2]", "mask"]
+    assert received(fake_core)[:3] == pictures
+    assert names(fake_core) == ["image[0]", "image[1]", "image[2]", "mask"]
 
 
-async def test_a_form_without_a_length_is_read_as_it_comes(bridge: Bridge, core: FakeCore) -> None:
+async def test_a_form_without_a_length_is_read_as_it_comes(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
     data = picture()
     boundary = "x" * 20
     head = (
@@ -96,12 +104,12 @@ async def test_a_form_without_a_length_is_read_as_it_comes(bridge: Bridge, core:
     )
 
     assert answer.status_code == 200
-    assert received(core) == [data]
-    assert core.calls[0].start.spec.parameters.prompt == "p ü"
+    assert received(fake_core) == [data]
+    assert fake_core.calls[0].start.spec.parameters.prompt == "p ü"
 
 
 async def test_a_large_upload_travels_in_small_chunks_and_never_touches_the_disk(
-    bridge: Bridge, core: FakeCore, monkeypatch: pytest.MonkeyPatch
+    bridge: Bridge, fake_core: FakeCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a temporary file")
@@ -115,11 +123,11 @@ async def test_a_large_upload_travels_in_small_chunks_and_never_touches_the_disk
     answer = await bridge.http.post(URL, data=FIELDS, files={"image": ("big.png", data)})
 
     assert answer.status_code == 200
-    assert received(core) == [data]
-    assert max(core.calls[0].chunk_sizes) <= 64 * 1024
+    assert received(fake_core) == [data]
+    assert max(fake_core.calls[0].chunk_sizes) <= 64 * 1024
 
 
-async def test_text_fields_become_what_they_stand_for(bridge: Bridge, core: FakeCore) -> None:
+async def test_text_fields_become_what_they_stand_for(bridge: Bridge, fake_core: FakeCore) -> None:
     fields = {
         **FIELDS,
         "n": "2",
@@ -136,7 +144,7 @@ async def test_text_fields_become_what_they_stand_for(bridge: Bridge, core: Fake
 
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.text.startswith("event: image_edit.completed\n")
-    spec = core.calls[0].start.spec
+    spec = fake_core.calls[0].start.spec
     assert (spec.parameters.output_count, spec.parameters.seed) == (2, -7)
     assert (spec.partial_count, spec.parameters.end_user_id) == (1, "ann")
     extras = spec.parameters.extras
@@ -234,7 +242,7 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-async def test_json_edits_take_data_urls(bridge: Bridge, core: FakeCore) -> None:
+async def test_json_edits_take_data_urls(bridge: Bridge, fake_core: FakeCore) -> None:
     one, two, mask = picture(), picture("WEBP"), picture(size=(2, 2))
     body = {
         **FIELDS,
@@ -246,8 +254,8 @@ async def test_json_edits_take_data_urls(bridge: Bridge, core: FakeCore) -> None
     answer = await bridge.http.post(URL, json=body)
 
     assert answer.status_code == 200
-    assert received(core) == [one, two, mask]
-    assert names(core) == ["images[0].image_url", "images[1].image_url", "mask.image_url"]
+    assert received(fake_core) == [one, two, mask]
+    assert names(fake_core) == ["images[0].image_url", "images[1].image_url", "mask.image_url"]
 
 
 GOOD = {"image_url": data_url(picture())}
@@ -278,13 +286,13 @@ async def test_a_wrong_json_edit_is_refused_with_the_exact_param(bridge: Bridge)
         assert (answer.status_code, error["param"], error["code"]) == (400, param, code)
 
 
-async def test_a_data_url_may_stand_in_a_form_field(bridge: Bridge, core: FakeCore) -> None:
+async def test_a_data_url_may_stand_in_a_form_field(bridge: Bridge, fake_core: FakeCore) -> None:
     data = picture()
 
     answer = await _form(bridge, {**FIELDS, "image": data_url(data)})
 
     assert answer.status_code == 200
-    assert received(core) == [data]
+    assert received(fake_core) == [data]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

@@ -51,14 +51,14 @@ def test_a_retryable_status_is_marked_where_a_retry_cannot_help() -> None:
 
 
 async def test_every_reason_becomes_an_openai_error_before_and_after_acceptance(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     for reason in REASONS:
         row = RENDERINGS[reason]
-        core.refusal = status(reason, "Our words.", parameter="output_count")
+        fake_core.refusal = status(reason, "Our words.", parameter="output_count")
         before = await bridge.http.post(URL, json=ASK)
-        core.refusal = None
-        core.script = [accepted(), failed(status(reason, "Our words."))]
+        fake_core.refusal = None
+        fake_core.script = [accepted(), failed(status(reason, "Our words."))]
         after = await bridge.http.post(URL, json=ASK)
 
         assert before.status_code == after.status_code == row.status, reason
@@ -89,10 +89,10 @@ SDK_CLASSES = {
 
 
 async def test_the_sdk_raises_its_own_class_with_code_and_message(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     for reason, kind in SDK_CLASSES.items():
-        core.refusal = status(reason, "Our words.")
+        fake_core.refusal = status(reason, "Our words.")
 
         with pytest.raises(kind) as caught:
             await bridge.openai.images.generate(**ASK)
@@ -102,9 +102,9 @@ async def test_the_sdk_raises_its_own_class_with_code_and_message(
 
 
 async def test_an_unknown_model_is_named_model_like_openai_does(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
-    core.refusal = status("MODEL_NOT_FOUND", "The model `x` does not exist.")
+    fake_core.refusal = status("MODEL_NOT_FOUND", "The model `x` does not exist.")
 
     error = (await bridge.http.post(URL, json=ASK)).json()["error"]
 
@@ -112,22 +112,22 @@ async def test_an_unknown_model_is_named_model_like_openai_does(
 
 
 async def test_the_sdk_retries_overload_and_not_an_empty_balance(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     client = bridge.openai.with_options(max_retries=1)
-    core.refusal = status("INSUFFICIENT_CREDITS", "No credits.")
+    fake_core.refusal = status("INSUFFICIENT_CREDITS", "No credits.")
     with pytest.raises(openai.RateLimitError):
         await client.images.generate(**ASK)
-    assert len(core.calls) == 1
+    assert len(fake_core.calls) == 1
 
-    core.refusal = status("REQUEST_NOT_RETAINED")
+    fake_core.refusal = status("REQUEST_NOT_RETAINED")
     with pytest.raises(openai.InternalServerError):
         await client.images.generate(**ASK)
-    assert len(core.calls) == 3
+    assert len(fake_core.calls) == 3
 
 
-async def test_a_rate_limit_says_when_to_come_back(bridge: Bridge, core: FakeCore) -> None:
-    core.refusal = status(
+async def test_a_rate_limit_says_when_to_come_back(bridge: Bridge, fake_core: FakeCore) -> None:
+    fake_core.refusal = status(
         "RATE_LIMIT_EXCEEDED", "Slow down.", retry=1.2, limit="60", remaining="0", reset_ms="1200"
     )
 
@@ -151,9 +151,9 @@ STATUS_OF_CODE = {
 }
 
 
-async def test_grpc_never_speaks_to_the_caller(bridge: Bridge, core: FakeCore) -> None:
+async def test_grpc_never_speaks_to_the_caller(bridge: Bridge, fake_core: FakeCore) -> None:
     for code, expected in STATUS_OF_CODE.items():
-        core.script = [code]
+        fake_core.script = [code]
 
         answer = await bridge.http.post(URL, json=ASK)
 
@@ -168,7 +168,7 @@ def test_a_status_of_another_domain_is_an_internal_error() -> None:
 
 
 async def test_a_bad_key_beats_a_bad_body_and_the_body_is_never_asked_for(
-    bridge: Bridge, core: FakeCore, dial
+    bridge: Bridge, fake_core: FakeCore, dial
 ) -> None:
     wire = await dial(bridge.port)
     head = (
@@ -182,13 +182,13 @@ async def test_a_bad_key_beats_a_bad_body_and_the_body_is_never_asked_for(
     assert answer.status == 401  # and not "100 Continue"
     assert answer.headers["connection"] == "close"
     assert orjson.loads(answer.body)["error"]["code"] == "invalid_api_key"
-    assert core.calls == []
+    assert fake_core.calls == []
 
 
 async def test_an_overloaded_core_refuses_before_the_body_is_sent(
-    bridge: Bridge, core: FakeCore, dial
+    bridge: Bridge, fake_core: FakeCore, dial
 ) -> None:
-    core.refusal = status("OVERLOADED", "Busy.", retry=3)
+    fake_core.refusal = status("OVERLOADED", "Busy.", retry=3)
     wire = await dial(bridge.port)
 
     await wire.post(URL, b"", "expect: 100-continue", length=900)
@@ -205,26 +205,28 @@ async def test_a_bad_key_wins_over_a_body_that_is_wrong(bridge: Bridge, body: ob
 
 
 async def test_a_late_body_is_waited_for_only_after_admission(
-    bridge: Bridge, core: FakeCore, dial
+    bridge: Bridge, fake_core: FakeCore, dial
 ) -> None:
-    core.admit.clear()
+    fake_core.admit.clear()
     body = orjson.dumps(ASK)
     wire = await dial(bridge.port)
     await wire.post(URL, b"", "expect: 100-continue", length=len(body))
 
-    core.admit.set()
+    fake_core.admit.set()
     assert await wire.read() == b"HTTP/1.1 100 Continue\r\n\r\n"
     await wire.send(body[:10], body[10:])
 
     assert (await wire.answer()).status == 200
 
 
-async def test_what_cannot_be_a_key_is_refused_at_the_edge(bridge: Bridge, core: FakeCore) -> None:
+async def test_what_cannot_be_a_key_is_refused_at_the_edge(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
     for value in (b"Bearer \xe9", b"Bearer " + b"k" * 4_000, b"Bearer tab\there"):
         answer = await bridge.http.post(URL, json=ASK, headers={"authorization": value})
 
         assert answer.status_code == 401
-        assert core.calls == []
+        assert fake_core.calls == []
 
 
 async def test_no_key_at_all_is_core_s_to_refuse(bridge: Bridge) -> None:
@@ -234,7 +236,7 @@ async def test_no_key_at_all_is_core_s_to_refuse(bridge: Bridge) -> None:
 
 
 async def test_a_defect_is_a_500_without_its_text_and_is_reported_without_it(
-    bridge: Bridge, core: FakeCore, monkeypatch: pytest.MonkeyPatch
+    bridge: Bridge, fake_core: FakeCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> None:
         raise RuntimeError("the prompt was: a red square")
@@ -251,7 +253,7 @@ async def test_a_defect_is_a_500_without_its_text_and_is_reported_without_it(
     assert "red square" not in repr(defect)
     assert defect.frames[-1].endswith("broken")
     async with asyncio.timeout(WAIT):
-        await core.calls[0].cancelled.wait()
+        await fake_core.calls[0].cancelled.wait()
 
 
 def test_an_error_shows_its_reason_and_no_text() -> None:

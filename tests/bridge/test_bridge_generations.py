@@ -26,10 +26,10 @@ ASK = {"model": "gpt-image-2", "prompt": "a red square"}
 
 
 async def test_the_sdk_gets_the_image_as_base64_from_a_gpt_image_model(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     data = picture()
-    core.script = success(data)
+    fake_core.script = success(data)
 
     answer = await bridge.openai.images.generate(**ASK)
 
@@ -41,7 +41,7 @@ async def test_the_sdk_gets_the_image_as_base64_from_a_gpt_image_model(
     assert answer.usage.total_tokens == 115
     assert answer.usage.input_tokens_details.image_tokens == 5
     assert (answer.size, answer.quality, answer.background) == ("1024x1024", "high", "opaque")
-    start = core.calls[0].start
+    start = fake_core.calls[0].start
     assert start is not None
     assert start.detached
     assert start.spec.model == "gpt-image-2"
@@ -69,11 +69,11 @@ async def test_every_answer_has_the_headers_of_the_contract(bridge: Bridge) -> N
 
 
 async def test_core_learns_the_key_and_the_request_id_of_the_answer(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     answer = await bridge.http.post(URL, json=ASK, headers={"baggage": "user=ann"})
 
-    metadata = core.calls[0].metadata
+    metadata = fake_core.calls[0].metadata
     assert metadata["authorization"] == f"Bearer {GOOD_KEY}"
     assert metadata["x-request-id"] == answer.headers["x-request-id"]
     assert "baggage" not in metadata
@@ -90,32 +90,32 @@ async def test_core_learns_the_key_and_the_request_id_of_the_answer(
     ],
 )
 async def test_the_response_format_is_honoured_for_every_model(
-    bridge: Bridge, core: FakeCore, model: str, asked: str | None, inline: bool
+    bridge: Bridge, fake_core: FakeCore, model: str, asked: str | None, inline: bool
 ) -> None:
     body = {**ASK, "model": model, "response_format": asked}
 
     answer = (await bridge.http.post(URL, json=body)).json()
 
     assert set(answer["data"][0]) == ({"b64_json"} if inline else {"url"})
-    assert core.calls[0].start.spec.inline_outputs is inline
+    assert fake_core.calls[0].start.spec.inline_outputs is inline
 
 
 async def test_several_images_come_in_order_whatever_their_size(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     pictures = [picture(size=(4, 4)), b"\x89" * 3_000_001, picture(size=(9, 9)), b"x" * 70_000]
-    core.script = success(*pictures)
+    fake_core.script = success(*pictures)
 
     answer = await bridge.http.post(URL, json={**ASK, "n": 4})
 
     decoded = [base64.b64decode(item["b64_json"]) for item in answer.json()["data"]]
     assert decoded == pictures
     assert int(answer.headers["content-length"]) == len(answer.content)
-    assert core.calls[0].start.spec.parameters.output_count == 4
+    assert fake_core.calls[0].start.spec.parameters.output_count == 4
 
 
 async def test_every_field_reaches_the_contract_and_null_means_absent(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     body = {
         **ASK,
@@ -137,7 +137,7 @@ async def test_every_field_reaches_the_contract_and_null_means_absent(
 
     await bridge.http.post(URL, json=body)
 
-    found = core.calls[0].start.spec.parameters
+    found = fake_core.calls[0].start.spec.parameters
     assert not found.HasField("output_count")
     assert (found.size, found.quality, found.background) == ("1536x1024", "low", "transparent")
     assert (found.output_format, found.output_compression, found.moderation) == ("webp", 80, "low")
@@ -167,7 +167,7 @@ WRONG_FIELDS = [
 
 
 async def test_a_wrong_field_is_named_and_nothing_is_started(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     for change, param, code in WRONG_FIELDS:
         answer = await bridge.http.post(URL, json={**ASK, **change})
@@ -175,8 +175,8 @@ async def test_a_wrong_field_is_named_and_nothing_is_started(
         error = answer.json()["error"]
         assert (answer.status_code, error["param"], error["code"]) == (400, param, code)
         assert error["type"] == "invalid_request_error"
-        assert core.calls[-1].start is None
-        await asyncio.wait_for(core.calls[-1].cancelled.wait(), WAIT)
+        assert fake_core.calls[-1].start is None
+        await asyncio.wait_for(fake_core.calls[-1].cancelled.wait(), WAIT)
 
 
 async def test_deep_nesting_is_refused(bridge: Bridge) -> None:
@@ -212,9 +212,9 @@ async def test_a_body_that_is_no_json_object_is_refused_without_repeating_it(
 
 
 async def test_a_failed_generation_is_an_error_of_its_reason_with_all_headers(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
-    core.script = [
+    fake_core.script = [
         accepted(),
         attempt(1),
         attempt(2, "openai-b"),
@@ -234,10 +234,10 @@ async def test_a_failed_generation_is_an_error_of_its_reason_with_all_headers(
 
 
 async def test_a_generation_that_outlives_the_limit_is_answered_504_and_runs_on(
-    start_bridge, core: FakeCore
+    start_bridge, fake_core: FakeCore
 ) -> None:
     forever = asyncio.Event()
-    core.script = [accepted(), attempt(), forever.wait]
+    fake_core.script = [accepted(), attempt(), forever.wait]
     bridge = await start_bridge(sync_seconds=0.2)
 
     answer = await bridge.http.post(URL, json=ASK)
@@ -247,15 +247,15 @@ async def test_a_generation_that_outlives_the_limit_is_answered_504_and_runs_on(
     assert answer.headers["x-should-retry"] == "false"
     assert answer.headers["x-reapi-generation"] == GENERATION_ID
     assert answer.headers["x-reapi-channel"] == "openai-a"
-    assert core.calls[0].start.detached
+    assert fake_core.calls[0].start.detached
 
 
 async def test_a_core_that_dies_after_accepting_is_a_503_with_the_generation(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     import grpc
 
-    core.script = [accepted(), grpc.StatusCode.UNAVAILABLE]
+    fake_core.script = [accepted(), grpc.StatusCode.UNAVAILABLE]
 
     answer = await bridge.http.post(URL, json=ASK)
 
@@ -265,13 +265,13 @@ async def test_a_core_that_dies_after_accepting_is_a_503_with_the_generation(
 
 
 async def test_an_idempotency_key_and_a_retry_count_reach_core(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     headers = {"Idempotency-Key": "key-1", "x-stainless-retry-count": "2"}
 
     await bridge.http.post(URL, json=ASK, headers=headers)
 
-    spec = core.calls[0].start.spec
+    spec = fake_core.calls[0].start.spec
     assert (spec.request_id, spec.retry_number) == ("key-1", 2)
 
 
@@ -283,31 +283,33 @@ async def test_a_bad_idempotency_key_is_named(bridge: Bridge, key: str) -> None:
     assert answer.json()["error"]["param"] == "Idempotency-Key"
 
 
-async def test_a_routing_header_narrows_the_channels(bridge: Bridge, core: FakeCore) -> None:
+async def test_a_routing_header_narrows_the_channels(bridge: Bridge, fake_core: FakeCore) -> None:
     header = {"x-reapi-routing": "only=a, b; exclude=c;region=eu"}
 
     await bridge.http.post(URL, json=ASK, headers=header)
     wrong = await bridge.http.post(URL, json=ASK, headers={"x-reapi-routing": "fast"})
 
-    routing = core.calls[0].start.spec.routing
+    routing = fake_core.calls[0].start.spec.routing
     assert list(routing.only_channels) == ["a", "b"]
     assert (list(routing.excluded_channels), list(routing.regions)) == (["c"], ["eu"])
     assert wrong.json()["error"]["param"] == "x-reapi-routing"
 
 
-async def test_a_sandbox_generation_says_so(bridge: Bridge, core: FakeCore) -> None:
-    core.script[-1].completed.generation.sandbox = True
+async def test_a_sandbox_generation_says_so(bridge: Bridge, fake_core: FakeCore) -> None:
+    fake_core.script[-1].completed.generation.sandbox = True
 
     answer = await bridge.http.post(URL, json=ASK)
 
     assert answer.headers["x-reapi-sandbox"] == "true"
 
 
-async def test_the_route_is_also_served_without_its_prefix(bridge: Bridge, core: FakeCore) -> None:
+async def test_the_route_is_also_served_without_its_prefix(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
     answer = await bridge.http.post("/images/generations", json=ASK)
 
     assert answer.status_code == 200
-    assert core.calls[0].start.spec.endpoint == URL
+    assert fake_core.calls[0].start.spec.endpoint == URL
 
 
 async def test_fifty_requests_at_once_are_all_answered(bridge: Bridge) -> None:

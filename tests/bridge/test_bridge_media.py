@@ -14,8 +14,8 @@ DATA = bytes(range(256)) * 20
 
 
 @pytest.fixture(autouse=True)
-def stored(core: FakeCore) -> None:
-    core.assets[PATH] = DATA
+def stored(fake_core: FakeCore) -> None:
+    fake_core.assets[PATH] = DATA
 
 
 async def get(bridge: Bridge, **headers: str) -> httpx.Response:
@@ -100,8 +100,8 @@ async def test_an_unknown_link_is_a_404_that_nobody_caches(bridge: Bridge) -> No
     assert (await bridge.http.post(URL)).status_code == 405
 
 
-async def test_an_empty_output_is_an_answer(bridge: Bridge, core: FakeCore) -> None:
-    core.assets[PATH] = b""
+async def test_an_empty_output_is_an_answer(bridge: Bridge, fake_core: FakeCore) -> None:
+    fake_core.assets[PATH] = b""
 
     assert (await get(bridge)).status_code == 200
     assert (await get(bridge, range="bytes=0-")).status_code == 416

@@ -69,12 +69,14 @@ async def test_a_wrong_method_names_the_right_ones(bridge: Bridge) -> None:
     assert several.headers["allow"] == "DELETE, GET"
 
 
-async def test_the_probes_tell_the_process_from_its_core(bridge: Bridge, core: FakeCore) -> None:
+async def test_the_probes_tell_the_process_from_its_core(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
     bare = {"authorization": ""}
     assert (await bridge.http.get("/healthz", headers=bare)).json() == {"status": "ok"}
     assert (await bridge.http.get("/readyz", headers=bare)).status_code == 200
 
-    core.serving = False
+    fake_core.serving = False
 
     assert (await bridge.http.get("/healthz")).status_code == 200
     answer = await bridge.http.get("/readyz")

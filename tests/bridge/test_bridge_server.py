@@ -240,15 +240,15 @@ async def _pour(count: int):
 
 
 async def test_bodies_beyond_the_budget_of_the_process_are_shed(
-    start_bridge: StartBridge, core: FakeCore
+    start_bridge: StartBridge, fake_core: FakeCore
 ) -> None:
     hold = asyncio.Event()
-    core.script = [accepted(), hold.wait, *outputs(picture()), completed()]
+    fake_core.script = [accepted(), hold.wait, *outputs(picture()), completed()]
     bridge = await start_bridge(body_bytes_in_flight=1_000)
     large = {"model": "m", "prompt": "x" * 700}
 
     first = asyncio.ensure_future(bridge.http.post(URL, json=large))
-    await core.started()
+    await fake_core.waiting()
     second = await bridge.http.post(URL, json=large)
     hold.set()
     third = await first
@@ -259,18 +259,18 @@ async def test_bodies_beyond_the_budget_of_the_process_are_shed(
 
 
 async def test_too_many_busy_connections_are_a_503_and_idle_ones_give_way(
-    start_bridge: StartBridge, core: FakeCore, dial
+    start_bridge: StartBridge, fake_core: FakeCore, dial
 ) -> None:
     bridge = await start_bridge(HttpLimits(connections=2, drain_idle_seconds=0.0))
-    core.script = [accepted(), asyncio.Event().wait]
+    fake_core.script = [accepted(), asyncio.Event().wait]
     busy = [await dial(bridge.port), await dial(bridge.port)]
     for wire in busy:
         await wire.post(URL, BODY)
-        await core.started()
+        await fake_core.waiting()
 
     refused = await (await dial(bridge.port)).answer()
     busy[0].close()
-    await asyncio.wait_for(core.calls[0].cancelled.wait(), WAIT)
+    await asyncio.wait_for(fake_core.calls[0].cancelled.wait(), WAIT)
     idle = await dial(bridge.port)
     late = await dial(bridge.port)
     await late.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -289,8 +289,8 @@ async def test_pipelined_requests_are_answered_in_order(bridge: Bridge, dial) ->
     assert [(await wire.answer()).status for _ in range(3)] == [200, 404, 200]
 
 
-async def test_endless_pipelining_is_cut(bridge: Bridge, core: FakeCore, dial) -> None:
-    core.script = [accepted(), asyncio.Event().wait]
+async def test_endless_pipelining_is_cut(bridge: Bridge, fake_core: FakeCore, dial) -> None:
+    fake_core.script = [accepted(), asyncio.Event().wait]
     wire = await dial(bridge.port)
 
     await wire.post(URL, BODY + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 50, length=len(BODY))
@@ -336,12 +336,12 @@ async def test_nothing_is_logged_by_the_server(
 
 
 async def test_stopping_answers_what_is_under_way_and_says_close(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     hold = asyncio.Event()
-    core.script = [accepted(), hold.wait, *outputs(picture()), completed()]
+    fake_core.script = [accepted(), hold.wait, *outputs(picture()), completed()]
     request = asyncio.ensure_future(bridge.http.post(URL, content=BODY))
-    await core.started()
+    await fake_core.waiting()
 
     stopping = asyncio.ensure_future(bridge.server.stop(grace=WAIT))
     await asyncio.sleep(0)
@@ -371,11 +371,11 @@ async def test_stopping_answers_what_comes_on_a_kept_connection_a_moment_later(
     assert (answer.status, answer.headers["connection"]) == (200, "close")
 
 
-async def test_stopping_cuts_what_does_not_end(bridge: Bridge, core: FakeCore, dial) -> None:
-    core.script = [accepted(), asyncio.Event().wait]
+async def test_stopping_cuts_what_does_not_end(bridge: Bridge, fake_core: FakeCore, dial) -> None:
+    fake_core.script = [accepted(), asyncio.Event().wait]
     wire = await dial(bridge.port)
     await wire.post(URL, BODY)
-    call = await core.started()
+    call = await fake_core.waiting()
 
     await asyncio.wait_for(bridge.server.stop(grace=0.1), WAIT)
 

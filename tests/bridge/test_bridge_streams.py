@@ -28,10 +28,10 @@ ASK = {"model": "gpt-image-2", "prompt": "a red square", "stream": True}
 
 
 async def test_the_sdk_sees_partials_and_one_completed_event_last(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     preview, final = picture(size=(4, 4)), picture()
-    core.script = [
+    fake_core.script = [
         accepted(),
         attempt(),
         *partials(preview, 0, piece=10),
@@ -52,11 +52,11 @@ async def test_the_sdk_sees_partials_and_one_completed_event_last(
     assert base64.b64decode(events[0].b64_json) == preview
     assert base64.b64decode(events[2].b64_json) == final
     assert events[2].usage.total_tokens == 115
-    assert core.calls[0].start.spec.partial_count == 2
+    assert fake_core.calls[0].start.spec.partial_count == 2
 
 
-async def test_the_frames_are_exactly_openai_s(bridge: Bridge, core: FakeCore) -> None:
-    core.script = [accepted(), *partials(b"prev"), *outputs(b"final!"), completed()]
+async def test_the_frames_are_exactly_openai_s(bridge: Bridge, fake_core: FakeCore) -> None:
+    fake_core.script = [accepted(), *partials(b"prev"), *outputs(b"final!"), completed()]
 
     answer = await bridge.http.post(URL, json={**ASK, "quality": "low"})
 
@@ -85,20 +85,20 @@ async def test_the_frames_are_exactly_openai_s(bridge: Bridge, core: FakeCore) -
 
 
 async def test_without_partials_a_stream_is_just_the_completed_event(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     answer = await bridge.http.post(URL, json={**ASK, "partial_images": 0})
 
     assert answer.text.count("event:") == 1
     assert answer.text.startswith("event: image_generation.completed\n")
     assert answer.headers["x-reapi-credits"] == "7.5"
-    assert core.calls[0].start.spec.partial_count == 0
+    assert fake_core.calls[0].start.spec.partial_count == 0
 
 
 async def test_several_images_have_one_event_each_and_the_usage_adds_up(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
-    core.script = success(picture(), picture(size=(3, 3)), b"z" * 200_000)
+    fake_core.script = success(picture(), picture(size=(3, 3)), b"z" * 200_000)
 
     stream = await bridge.openai.images.generate(**{**ASK, "n": 3})
     events = [event async for event in stream]
@@ -120,9 +120,9 @@ async def test_a_stream_carries_images_unless_urls_are_asked_for(
 
 
 async def test_an_error_before_the_first_output_is_a_real_http_error(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
-    core.script = [accepted(), attempt(), failed(status("UPSTREAM_TIMEOUT", "Too slow."))]
+    fake_core.script = [accepted(), attempt(), failed(status("UPSTREAM_TIMEOUT", "Too slow."))]
 
     answer = await bridge.http.post(URL, json=ASK)
 
@@ -131,9 +131,13 @@ async def test_an_error_before_the_first_output_is_a_real_http_error(
 
 
 async def test_an_error_after_a_partial_is_a_last_frame_that_both_sdks_raise(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
-    core.script = [accepted(), *partials(b"prev"), failed(status("STREAM_INTERRUPTED", "Cut."))]
+    fake_core.script = [
+        accepted(),
+        *partials(b"prev"),
+        failed(status("STREAM_INTERRUPTED", "Cut.")),
+    ]
 
     answer = await bridge.http.post(URL, json=ASK)
     assert answer.status_code == 200
@@ -149,10 +153,10 @@ async def test_an_error_after_a_partial_is_a_last_frame_that_both_sdks_raise(
 
 
 async def test_headers_wait_for_a_heartbeat_at_most_and_pings_are_comments(
-    start_bridge, core: FakeCore
+    start_bridge, fake_core: FakeCore
 ) -> None:
     go_on = asyncio.Event()
-    core.script = [accepted(), go_on.wait, *outputs(b"final!"), completed()]
+    fake_core.script = [accepted(), go_on.wait, *outputs(b"final!"), completed()]
     bridge = await start_bridge(heartbeat_seconds=0.05)
 
     async with bridge.http.stream("POST", URL, json=ASK) as answer:
@@ -168,8 +172,8 @@ async def test_headers_wait_for_a_heartbeat_at_most_and_pings_are_comments(
     assert "x-reapi-credits" not in answer.headers
 
 
-async def test_the_sdk_survives_pings(start_bridge, core: FakeCore) -> None:
-    core.script = [
+async def test_the_sdk_survives_pings(start_bridge, fake_core: FakeCore) -> None:
+    fake_core.script = [
         accepted(),
         lambda: asyncio.sleep(0.12),
         *partials(b"prev"),
@@ -185,19 +189,19 @@ async def test_the_sdk_survives_pings(start_bridge, core: FakeCore) -> None:
 
 
 async def test_a_stream_that_outlives_the_limit_ends_with_an_error_frame(
-    start_bridge, core: FakeCore
+    start_bridge, fake_core: FakeCore
 ) -> None:
-    core.script = [accepted(), *partials(b"prev"), asyncio.Event().wait]
+    fake_core.script = [accepted(), *partials(b"prev"), asyncio.Event().wait]
     bridge = await start_bridge(sync_seconds=0.2)
 
     answer = await bridge.http.post(URL, json=ASK)
 
     assert '"code":"still_running"' in answer.text.split("\n\n")[-2]
-    assert core.calls[0].start.detached
+    assert fake_core.calls[0].start.detached
 
 
 async def test_no_id_and_no_retry_line_ever_appears_under_v1(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     answer = await bridge.http.post(URL, json=ASK)
 
@@ -206,14 +210,14 @@ async def test_no_id_and_no_retry_line_ever_appears_under_v1(
 
 
 async def test_a_caller_who_leaves_in_the_middle_cancels_the_call(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
-    core.script = [accepted(), *partials(b"prev"), asyncio.Event().wait]
+    fake_core.script = [accepted(), *partials(b"prev"), asyncio.Event().wait]
 
     async with bridge.http.stream("POST", URL, json=ASK) as answer:
         await anext(answer.aiter_raw())
     await bridge.http.aclose()
 
-    await asyncio.wait_for(core.calls[0].cancelled.wait(), WAIT)
-    assert core.abandoned.empty()
+    await asyncio.wait_for(fake_core.calls[0].cancelled.wait(), WAIT)
+    assert fake_core.abandoned.empty()
     assert bridge.defects == []

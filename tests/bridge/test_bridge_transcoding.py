@@ -74,13 +74,13 @@ async def test_a_zero_is_shown_and_not_left_out(bridge: Bridge) -> None:
     assert answer.json() == {"credits": "4993.5", "held": ""}
 
 
-async def test_query_parameters_become_fields(bridge: Bridge, core: FakeCore) -> None:
+async def test_query_parameters_become_fields(bridge: Bridge, fake_core: FakeCore) -> None:
     query = "page_size=5&kinds=KIND_IMAGE&kinds=KIND_VIDEO&oldest_first=true&models=a%20b"
 
     answer = await bridge.http.get(f"/api/v1/generations?{query}")
 
     assert answer.status_code == 200
-    request = core.requests[0]
+    request = fake_core.requests[0]
     assert (request.page_size, list(request.kinds), request.oldest_first) == (5, [1, 2], True)
     assert list(request.models) == ["a b"]
 
@@ -105,7 +105,7 @@ async def test_a_wrong_query_is_named(bridge: Bridge) -> None:
 
 
 async def test_a_create_takes_its_body_and_the_headers_of_retries(
-    bridge: Bridge, core: FakeCore
+    bridge: Bridge, fake_core: FakeCore
 ) -> None:
     image = base64.b64encode(b"bytes").decode()
     spec = {
@@ -127,7 +127,7 @@ async def test_a_create_takes_its_body_and_the_headers_of_retries(
     )
 
     assert answer.status_code == 200
-    found = core.requests[0].spec
+    found = fake_core.requests[0].spec
     assert (found.request_id, found.retry_number) == ("key-1", 1)
     assert found.endpoint == "/api/v1/generations"
     assert found.parameters.seed == 9007199254740993
@@ -173,11 +173,11 @@ async def test_a_bad_key_beats_a_bad_body_here_too(bridge: Bridge) -> None:
     assert answer.status_code == 401
 
 
-async def test_custom_verbs_and_empty_bodies(bridge: Bridge, core: FakeCore) -> None:
+async def test_custom_verbs_and_empty_bodies(bridge: Bridge, fake_core: FakeCore) -> None:
     answer = await bridge.http.post(f"/api/v1/generations/{HEX}:cancel")
 
     assert answer.status_code == 200
-    assert core.requests[0].name == NAME
+    assert fake_core.requests[0].name == NAME
 
 
 async def test_core_s_error_keeps_its_reason(bridge: Bridge) -> None:
@@ -186,8 +186,8 @@ async def test_core_s_error_keeps_its_reason(bridge: Bridge) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "generation_not_found")
 
 
-async def test_a_watch_is_resumable_events_with_ids(bridge: Bridge, core: FakeCore) -> None:
-    core.script = [accepted(), attempt(), *outputs(b"final!"), completed()]
+async def test_a_watch_is_resumable_events_with_ids(bridge: Bridge, fake_core: FakeCore) -> None:
+    fake_core.script = [accepted(), attempt(), *outputs(b"final!"), completed()]
 
     whole = await bridge.http.get(f"/api/v1/generations/{HEX}:watch")
     rest = await bridge.http.get(f"/api/v1/generations/{HEX}:watch", headers={"last-event-id": "2"})
@@ -205,20 +205,20 @@ async def test_a_watch_is_resumable_events_with_ids(bridge: Bridge, core: FakeCo
     assert data["output"]["data"] == base64.b64encode(b"final!").decode()
     assert data["seq"] == "4"
     assert rest.text.startswith("id: 4\n")
-    assert core.requests[1].after_seq == 2
+    assert fake_core.requests[1].after_seq == 2
 
 
 async def test_a_watch_pings_while_nothing_happens_and_ends_with_its_reader(
-    start_bridge, core: FakeCore
+    start_bridge, fake_core: FakeCore
 ) -> None:
-    core.script = [asyncio.Event().wait]
+    fake_core.script = [asyncio.Event().wait]
     bridge = await start_bridge(heartbeat_seconds=0.05)
 
     async with bridge.http.stream("GET", f"/api/v1/generations/{HEX}:watch") as answer:
         assert await anext(answer.aiter_raw()) == b": ping\n\n"
     await bridge.http.aclose()
 
-    assert await asyncio.wait_for(core.abandoned.get(), WAIT) == "watch cancelled"
+    assert await asyncio.wait_for(fake_core.abandoned.get(), WAIT) == "watch cancelled"
 
 
 async def test_a_bad_last_event_id_is_named(bridge: Bridge) -> None:

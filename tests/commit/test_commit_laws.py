@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 from billing.ledger import Balance, Credit, Hold, Settle, Void
 from core.engine.records import FinishGeneration, MarkOrphan, NewGeneration
 from core.model import GenerationState
-from fix_commit import Customer, House, MemoryHouse, PostgresHouse, participants
 from storage.commits import Commit, Committed, Verdict
 from storage.committer import Committer
 from storage.pool import open_pool
+from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse, participants
 
 CONCURRENCY = 4
 

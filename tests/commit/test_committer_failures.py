@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
-from fix_commit import Customer, PostgresHouse, participants
-from fix_proxy import Proxy
 
 from billing.ledger import Balance, InsufficientCredits
 from storage import committer as committer_module
 from storage.commits import Commit, CommitRejected, Committed, CommitUnanswered, Refused
 from storage.committer import Committer
+from tests.fix_commit import Customer, PostgresHouse, participants
+from tests.fix_proxy import Proxy
 
 
 @pytest_asyncio.fixture

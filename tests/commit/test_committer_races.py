@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from fix_commit import Customer, PostgresHouse
-from fix_commit_client import IMAGE, Plan, plan, word
 
 from billing.ledger import Balance
 from storage.commits import Committed, Refused
+from tests.fix_commit import Customer, PostgresHouse
+from tests.fix_commit_client import IMAGE, Plan, plan, word
 
-TESTS = Path(__file__).parents[1]
+HOME = Path(__file__).parents[2]
 
 
 @asynccontextmanager
@@ -27,11 +27,11 @@ async def clients(
     """One process per plan, connected and waiting for a line to begin."""
     processes = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "fix_commit_client", url, str(at_once), what),
+            *(sys.executable, "-m", "tests.fix_commit_client", url, str(at_once), what),
             *todo.arguments(),
             stdin=PIPE,
             stdout=PIPE,
-            env={"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "PATH": "/usr/bin:/bin"},
+            env={"PYTHONPATH": str(HOME), "PATH": "/usr/bin:/bin"},
         )
         for todo in plans
     ]

@@ -4,7 +4,6 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from fix_commit import EPOCH, Customer, House
 
 from billing.ledger import (
     Balance,
@@ -30,6 +29,7 @@ from core.engine.records import (
 from core.errors import Fault, Phase, Reason
 from core.model import AttemptState, GenerationState, Usage
 from storage.commits import Commit, Committed, Refused
+from tests.fix_commit import EPOCH, Customer, House
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import os
 from uuid import uuid4
 
-from fix_commit import Customer, House
-
 from accounts.limits import (
     Allowance,
     KeyProblem,
@@ -17,6 +15,7 @@ from billing.ledger import AccountUnknown, Balance, Hold, InsufficientCredits
 from core.engine.records import Claimed, IdempotencyMismatch, Replay
 from core.model import GenerationState
 from storage.commits import Commit, Committed, Refused
+from tests.fix_commit import Customer, House
 
 DAY_US = 86_400_000_000
 

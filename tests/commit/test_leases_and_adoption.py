@@ -18,9 +18,9 @@ from core.engine.leases_sql import LeasesSql
 from core.engine.records import AlreadyTerminal, NewGeneration, NoteJob
 from core.errors import GatewayError, Reason
 from core.model import AttemptState, GenerationState
-from fix_commit import Customer, House, MemoryHouse, PostgresHouse
 from storage.commits import Commit, Committed, Refused
 from storage.pool import StorageUnavailable
+from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse
 
 
 @dataclass
@@ -48,9 +48,7 @@ class Office:
     async def adopt(self, epoch: int, *running: NewGeneration) -> int:
         """One pass of the process of *epoch*, which works on *running*."""
         known = {new.id for new in running}
-        adoption = Adoption(
-            self.leases, self.house.reads, self.house.committer, known.__contains__
-        )
+        adoption = Adoption(self.leases, self.house.reads, self.house.committer, known.__contains__)
         return await adoption.run(epoch)
 
 
@@ -83,7 +81,7 @@ async def test_every_lease_has_a_higher_epoch(office: Office) -> None:
     epochs = [await office.leases.acquire(process) for _ in range(3)]
 
     assert epochs == sorted(set(epochs))
-    assert 0 < epochs[0]
+    assert epochs[0] > 0
 
 
 async def test_a_lease_lives_by_its_heartbeats(office: Office) -> None:

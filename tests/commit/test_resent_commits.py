@@ -5,10 +5,10 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from fix_commit import Customer, House
 
 from billing.ledger import Balance, Credit, Loss, OperatorBook, Settle, TransferMismatch
 from storage.commits import Commit, Committed, Refused
+from tests.fix_commit import Customer, House
 
 
 @pytest.fixture

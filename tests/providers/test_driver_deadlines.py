@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import Fault, Phase, UpstreamError
 from core.model import Ask, Channel, Deadlines, Final
+from core.providers import exchange
 from core.providers.driver import Driver
 from tests.fix_upstream import (
     Peer,
@@ -64,6 +65,16 @@ async def test_a_connection_that_is_never_made_was_never_sent_on(
     found = await timed_out(driver, ASK, target)
 
     assert (found.fault, found.phase) == (Fault.UNREACHABLE, Phase.CONNECT)
+
+
+async def test_time_may_run_out_before_there_is_a_connection(
+    driver: Driver, upstream: Upstream
+) -> None:
+    upstream.talks = deaf
+
+    found = await timed_out(driver, ASK, channel(upstream.address, scheme="https"), SOON)
+
+    assert (found.fault, found.phase) == (Fault.TIMEOUT, Phase.CONNECT)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +197,10 @@ async def test_the_end_of_a_finished_stream_is_not_waited_for(
 
 
 async def test_an_error_is_decided_by_its_status_when_its_body_does_not_come(
-    driver: Driver, upstream: Upstream
+    driver: Driver, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = channel(upstream.address, replace(EASY, idle=SOON))
+    monkeypatch.setattr(exchange, "_ERROR_SECONDS", SOON)
+    target = channel(upstream.address)
     upstream.plays(hangs_after(http(429, b"{}")[:-1]))
     assert (await timed_out(driver, ASK, target)).fault is Fault.RATE_LIMITED
     upstream.plays(resets_after(http(500, b"{}")[:-1]))

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from multidict import CIMultiDict
 
@@ -79,3 +81,16 @@ def test_the_wait_a_provider_asks_for_is_understood(
     assert retry_after(CIMultiDict(headers), NOW) == (
         None if seconds is None else pytest.approx(seconds)
     )
+
+
+def test_a_date_without_a_zone_is_not_in_the_zone_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    headers = {"retry-after": "Fri, 21 Nov 2025 18:34:20 -0000"}
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST5")
+        time.tzset()
+        found = retry_after(headers, NOW)
+    time.tzset()
+
+    assert found == pytest.approx(60.0)

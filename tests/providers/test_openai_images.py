@@ -76,6 +76,7 @@ def test_images_that_are_missing_do_not_take_the_others_away() -> None:
         {"data": [{"b64_json": ""}]},
         {"data": [{"b64_json": "not base64"}]},
         {"data": [{"b64_json": "AAA"}]},
+        {"data": [{"b64_json": "aGVs*bG8="}]},
         {"data": [{"url": "https://elsewhere/x.png"}]},
         {"data": {"b64_json": PIXEL}},
     ],

@@ -9,8 +9,7 @@ from core.providers.sse import EventTooLargeError, SseDecoder
 from core.providers.wire import Event
 
 TAPE = (
-    b"\xef\xbb\xbf: hello\r\n"
-    b"event: first\r\ndata: one\r\ndata:two\r\n\r\n"
+    b"\xef\xbb\xbfevent: first\r\n: hello\r\ndata: one\r\ndata:two\r\n\r\n"
     b"data: \xc3\xa9\n\n"
     b"event:second\rdata:  spaced\rdata\rdata:\r\r"
     b"event: without data\n\n"

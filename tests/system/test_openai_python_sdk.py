@@ -15,6 +15,12 @@ MODEL = "gpt-image-2"
 
 
 @pytest.fixture
+def gateway(fronted):
+    """Every test runs through the gateway's own bridge and through a remote one."""
+    return fronted
+
+
+@pytest.fixture
 def client(gateway):
     with OpenAI(base_url=gateway.v1, api_key=gateway.key, max_retries=0) as client:
         yield client
