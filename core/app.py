@@ -52,6 +52,8 @@ from storage.pool import connection_string, open_pool
 
 ADMIN_PURPOSE = "admin-token"
 MAXIMUM_CALLS = 10_000
+STOP_SECONDS = 2.0
+"""What voiding the generations that are left may take."""
 MAXIMUM_BYTES = 2 * 1024 * 1024 * 1024
 
 
@@ -95,6 +97,7 @@ class Core:
         self.admission.close()
         await self.health.enter_graceful_shutdown()
         await self.engine.drain(seconds)
+        await self.engine.stop(STOP_SECONDS)
 
 
 def admin_token(keyring: Keyring) -> str:

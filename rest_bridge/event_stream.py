@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from reapi.v1 import generation_service_pb2
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
-from rest_bridge.headers import EVENT_STREAM, NO_STORE
+from rest_bridge.headers import EVENT_STREAM
 from rest_bridge.proto_json import encode
 from rest_bridge.server_stream import ServerStream
 from rest_bridge.sse import PING, event, message_frame
@@ -48,7 +48,7 @@ async def relay(stream: ServerStream[Message], exchange: Exchange) -> None:
 
     async def send(data: bytes) -> None:
         if not exchange.started:
-            await exchange.start(200, [EVENT_STREAM, NO_STORE])
+            await exchange.start(200, EVENT_STREAM)
         await exchange.write(data)
 
     async def ping() -> None:
@@ -66,7 +66,7 @@ async def relay(stream: ServerStream[Message], exchange: Exchange) -> None:
             raise
         await exchange.write(message_frame(error.body()))
     if not exchange.started:
-        await exchange.start(200, [EVENT_STREAM, NO_STORE])
+        await exchange.start(200, EVENT_STREAM)
     await exchange.write(b"", more=False)
 
 

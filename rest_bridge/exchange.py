@@ -174,10 +174,11 @@ class Exchange:
     async def _chunk(self, reading: _Reading) -> tuple[bytes, bool]:
         """The next piece, counted and held, and whether there are more."""
         settings = self.settings
-        elapsed = monotonic() - reading.begin
         paced = settings.body_grace_seconds + reading.received / settings.body_bytes_per_second
+        # However steadily it drips, a body has no longer than its answer may take.
+        left = min(paced, settings.sync_seconds) - (monotonic() - reading.begin)
         try:
-            async with asyncio.timeout(min(settings.body_idle_seconds, paced - elapsed)):
+            async with asyncio.timeout(min(settings.body_idle_seconds, left)):
                 message = await self._receive()
         except TimeoutError:
             raise ApiError("REQUEST_TIMEOUT") from None

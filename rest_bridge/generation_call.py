@@ -38,7 +38,7 @@ Event = generation_service_pb2.GenerationEvent
 class Gathered:
     """The pieces of one output or preview, in order."""
 
-    asset: generation_pb2.Asset | None = None
+    asset: generation_pb2.Asset | None = field(default=None, repr=False)
     media_type: str = ""
     pieces: list[bytes] = field(default_factory=list, repr=False)
     complete: bool = False

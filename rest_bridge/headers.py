@@ -8,8 +8,13 @@ Header = tuple[bytes, bytes]
 Headers = Sequence[Header]
 
 JSON = (b"content-type", b"application/json")
-EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 NO_STORE = (b"cache-control", b"no-store")
+EVENT_STREAM = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    NO_STORE,
+    (b"x-accel-buffering", b"no"),  # or nginx in front keeps events to itself
+)
+"""The headers of a stream of events."""
 OPENAI_VERSION = (b"openai-version", b"2020-10-01")
 
 EXPOSED = (

@@ -1,7 +1,7 @@
 """Reads the bodies of image requests: JSON or a form, into a spec and its attachments."""
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reapi.v1 import generation_service_pb2
 from rest_bridge.errors import ApiError
@@ -27,8 +27,8 @@ class Work:
     """One image request, ready to be sent to core."""
 
     request: ImageRequest
-    spec: generation_service_pb2.GenerationSpec
-    attachments: list[bytes | bytearray]
+    spec: generation_service_pb2.GenerationSpec = field(repr=False)
+    attachments: list[bytes | bytearray] = field(repr=False)
 
 
 async def read_generation(exchange: Exchange) -> Work:

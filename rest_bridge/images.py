@@ -8,7 +8,7 @@ from rest_bridge.errors import ApiError
 from rest_bridge.event_stream import with_heartbeat
 from rest_bridge.exchange import Exchange
 from rest_bridge.generation_call import Event, Gathered, GenerationCall
-from rest_bridge.headers import EVENT_STREAM, JSON, NO_STORE
+from rest_bridge.headers import EVENT_STREAM, JSON
 from rest_bridge.image_answers import ImageFrames, images_response
 from rest_bridge.image_requests import Work, read_edit, read_generation
 from rest_bridge.sse import PING, message_frame
@@ -107,5 +107,5 @@ class _Stream:
     async def _send(self, pieces: list[bytes]) -> None:
         exchange = self._exchange
         if not exchange.started:
-            await exchange.start(200, [EVENT_STREAM, NO_STORE, *self._call.headers()])
+            await exchange.start(200, [*EVENT_STREAM, *self._call.headers()])
         await exchange.write_all(pieces)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,13 +86,13 @@ class Gateway:
         """How many calls each channel of the demo has received."""
         return httpx.get(f"{self.demo['simulator_url']}/_calls/count").json()["channels"]
 
-    def database(self) -> psycopg.Connection[Any]:
-        """A connection of our own to the embedded database."""
+    def database(self, name: str = "reapi") -> psycopg.Connection[Any]:
+        """A connection of our own to the embedded database; `postgres` is the superuser's."""
         password = next((self.home / "postgres").rglob("password*")).read_text().strip()
         pid_file = next((self.home / "postgres").rglob("postmaster.pid"))
         port = int(pid_file.read_text().splitlines()[3])
         return psycopg.connect(
-            host="127.0.0.1", port=port, user="reapi", password=password, dbname="reapi"
+            host="127.0.0.1", port=port, user=name, password=password, dbname=name
         )
 
     def kill(self) -> None:
@@ -106,7 +106,9 @@ class Gateway:
         return self.process.wait(20)
 
 
-def start(home: Path, **environment: str) -> Gateway:
+def start(
+    home: Path, program: Sequence[str] = ("-m", "gateway"), **environment: str
+) -> Gateway:
     """Start on free ports and wait until it is ready."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "demo.json.ready").unlink(missing_ok=True)
@@ -123,7 +125,7 @@ def start(home: Path, **environment: str) -> Gateway:
     before = _stamp(home)
     with (home / "stderr.log").open("ab") as log, (home / "stdout.log").open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--demo"],
+            [sys.executable, *program, "serve", "--demo"],
             cwd=ROOT,
             env=env,
             stdout=out,
@@ -149,8 +151,10 @@ def _stamp(home: Path) -> int:
 
 
 @contextmanager
-def running(home: Path, **environment: str) -> Iterator[Gateway]:
-    gateway = start(home, **environment)
+def running(
+    home: Path, program: Sequence[str] = ("-m", "gateway"), **environment: str
+) -> Iterator[Gateway]:
+    gateway = start(home, program, **environment)
     try:
         yield gateway
     finally:

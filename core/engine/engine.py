@@ -34,7 +34,7 @@ from core.engine.library import Library
 from core.engine.order import Order
 from core.engine.outputs import Kept, Store, discard, keep
 from core.engine.records import Claimed, Replay
-from core.errors import GatewayError, Reason
+from core.errors import GatewayError, Reason, describe
 from core.log import Emit, defect
 from core.model import Failure, Generation, GenerationState
 from core.policy.decisions import Attempt, Stop
@@ -91,6 +91,8 @@ class Engine:
         self._emit = emit
         self._live: dict[UUID, Live] = {}
         self._opening: set[UUID] = set()
+        self._attempting: dict[UUID, asyncio.Task[Any]] = {}
+        self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -204,11 +206,18 @@ class Engine:
             self._live[id_].cancel_asked = True
             self._spawn(self._books.request_cancel(caller.account_id, id_))
 
-    async def drain(self, seconds: float) -> int:
-        """Wait for what runs; returns how many generations are left after *seconds*."""
+    async def drain(self, seconds: float) -> None:
+        """Wait for what runs, at most *seconds*."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=seconds)
-        return len(self._live)
+
+    async def stop(self, seconds: float) -> None:
+        """End what still runs: failed as REQUEST_NOT_RETAINED, and given back."""
+        self._stopping = True
+        for id_, task in list(self._attempting.items()):
+            if not self._live[id_].finishing:
+                task.cancel()
+        await self.drain(seconds)
 
     async def _again(self, caller: Caller, id_: UUID) -> Ticket:
         """The generation that answers a repeated request, finished or still running."""
@@ -238,21 +247,29 @@ class Engine:
     async def _run(self, running: Running) -> None:
         """From acceptance to the terminal event, whatever happens."""
         course = Course(monotonic(), running.entry.mark)
+        task = asyncio.current_task()
+        assert task is not None
+        self._attempting[running.entry.id] = task
         try:
             with running.failover:
+                if self._stopping:
+                    raise _stopped()
                 if running.live.cancel_asked:
                     raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
                 made = await self._attempts.run(
                     running.job.ask, running.failover, running.first, running.live, course
                 )
+            running.live.finishing = True
             await self._deliver(running, made, course)
         except GatewayError as error:
             await self._fail(running, error, course)
+        except asyncio.CancelledError:  # by `stop`, and by nobody else
+            await self._fail(running, _stopped(), course)
         except Exception as defective:  # noqa: BLE001 - the supervision boundary of generations
             self._emit(defect("generation", defective))
             await self._fail(running, GatewayError(Reason.INTERNAL, "The gateway failed."), course)
         finally:
-            del self._live[running.entry.id]
+            del self._live[running.entry.id], self._attempting[running.entry.id]
             running.slot.release()
 
     async def _deliver(self, running: Running, made: Made, course: Course) -> None:
@@ -305,6 +322,7 @@ class Engine:
         return False
 
     async def _fail(self, running: Running, error: GatewayError, course: Course) -> None:
+        running.live.finishing = True
         cancelled = error.reason is Reason.CANCELLED
         state = GenerationState.CANCELLED if cancelled else GenerationState.FAILED
         channel = course.records[-1].channel if course.records else ""
@@ -325,6 +343,11 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._emit(defect("background", error))
+
+
+def _stopped() -> GatewayError:
+    reason = Reason.REQUEST_NOT_RETAINED
+    return GatewayError(reason, describe(reason), retry_after=1)
 
 
 def _failed(accepted: Generation, error: GatewayError, outcome: Outcome) -> Generation:

@@ -85,6 +85,7 @@ class Live:
         "delete_asked",
         "ended",
         "events",
+        "finishing",
         "first",
         "id",
     )
@@ -98,6 +99,8 @@ class Live:
         self.ended = False
         self.cancel_asked = False
         self.delete_asked = False
+        self.finishing = False
+        """Its outcome is known and is being recorded."""
         self._waiting: list[asyncio.Future[None]] = []
 
     def publish(self, *events: Event) -> None:

@@ -102,6 +102,7 @@ class RecordsBook:
         self.forgotten: list[KeyName] = []
         """Expired idempotency rows in the way of new ones."""
         self._found = found
+        self._unclaimable: set[UUID] = set()
 
     def recalls(self, part: Part) -> bool:
         match part:
@@ -140,8 +141,8 @@ class RecordsBook:
 
     def turned_away(self, part: Part, refusal: Refusal) -> None:
         """A claim is the one refusal that leaves a trace: nobody else may claim that orphan."""
-        if isinstance(refusal, Claimed) and isinstance(part, NewGeneration):
-            self._found.orphans[twin(part)].remove(refusal.generation_id)
+        if isinstance(refusal, Claimed):
+            self._unclaimable.add(refusal.generation_id)
             self.claimed.append((part.account_id, refusal.generation_id))
 
     def take(self, part: Part) -> GenerationState | None:
@@ -151,6 +152,8 @@ class RecordsBook:
             case FinishGeneration():
                 self._found.standings[part.id].state = part.state
                 self.finished.append(part)
+                if part.state is GenerationState.FAILED:
+                    self._unclaimable.add(part.id)
             case SubmitAttempt():
                 self.submitted.append(part)
             case NoteJob():
@@ -161,6 +164,8 @@ class RecordsBook:
                 self.adopted.append(part)
             case MarkOrphan() | RequestCancel() | HideGeneration():
                 self.marked.append(part)
+                if isinstance(part, HideGeneration):
+                    self._unclaimable.add(part.id)
         return self._answer(part)
 
     def _answer(self, part: Part) -> GenerationState | None:
@@ -197,8 +202,12 @@ class RecordsBook:
         return Replay(row.generation_id)
 
     def _claimable(self, part: NewGeneration) -> Claimed | None:
-        orphans = self._found.orphans.get(twin(part)) if part.claim else None
-        return Claimed(orphans[0]) if orphans else None
+        if not part.claim:
+            return None
+        for orphan in self._found.orphans.get(twin(part), ()):
+            if orphan not in self._unclaimable:
+                return Claimed(orphan)
+        return None
 
     def _create(self, part: NewGeneration) -> None:
         self.created.append(part)

@@ -18,7 +18,7 @@ _HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "
 
 
 class Driver:
-    """Calls providers. Open it with `async with`; leaving that ends every call.
+    """Calls providers. Open it with `async with`; leaving that closes every connection.
 
     Channels share nothing: each has its own pool of connections, without a limit, since
     how many calls a channel gets is decided before they come here.
@@ -40,9 +40,9 @@ class Driver:
     ) -> AsyncGenerator[Piece, None]:
         """Ask *channel* once, within its deadlines and *budget* seconds.
 
-        Gives Acknowledged, then previews and finals as they come, then one Report; or raises
-        UpstreamError. Leaving it early, by `aclose` or by cancellation, closes the connection
-        at once: use `contextlib.aclosing`.
+        Gives Acknowledged (whatever the status), then previews and finals as they come, then
+        one Report; or raises UpstreamError, before or after some of them. Leaving it early, by
+        `aclose` or by cancellation, closes the connection at once: use `contextlib.aclosing`.
         """
         call = dialect.encode(ask, channel)
         exchange = Exchange(call, channel, budget)

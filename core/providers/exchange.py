@@ -40,13 +40,12 @@ class Exchange:
         self._channel = channel
         limits = channel.deadlines
         self._idle = limits.idle
-        self._ends_at = self._loop.time() + min(
-            limits.total, math.inf if budget is None else budget
-        )
+        total = limits.total if budget is None else min(limits.total, budget)
+        self._ends_at = self._loop.time() + total
         self._answer_seconds = limits.first_byte
         if call.streams:
             self._answer_seconds = min(limits.acknowledge, limits.first_byte)
-        self._sent_at = 0.0
+        self._sent_at = self._loop.time()
         self._first_read_by: float | None = None
         self._received = 0
         self._maximum = channel.maximum_answer_bytes
@@ -75,7 +74,7 @@ class Exchange:
                 self._limit = limit
                 self._response = await session.request(
                     call.method,
-                    URL(self._channel.base_url + call.path, encoded=True),
+                    URL(self._channel.base_url.rstrip("/") + call.path, encoded=True),
                     data=self._upload,
                     headers=call.headers,
                     allow_redirects=False,
@@ -84,11 +83,13 @@ class Exchange:
         except (aiohttp.ClientError, OSError) as error:
             broken = self._broken(error, expired=limit.expired())
         else:
-            # Else the connection held an answer that nobody had asked for on it, and whose
-            # image is not this caller's. Nothing was sent yet.
             if self._upload is None or self._upload.begun:
                 self._answered(self._response)
                 return
+            # The connection held an answer before anything was asked on it. Whoever it is for,
+            # it is not this caller's.
+            self._response.close()
+            self._response = None
             broken = UpstreamError(Fault.UNREACHABLE)
         finally:
             self._limit = None
@@ -103,9 +104,9 @@ class Exchange:
         """Whether the answer is what a streaming call asks for; relays may send a whole one."""
         response = self._response
         return (
-            response is not None
+            self._call.streams
+            and response is not None
             and response.status == 200
-            and self._call.streams
             and response.headers.get("content-type", "").lower().startswith(EVENT_STREAM)
         )
 
@@ -153,7 +154,7 @@ class Exchange:
     def close(self) -> None:
         """Give the connection back if it is clean, else cut it; may be called at any time."""
         upload, response = self._upload, self._response
-        # Nor a cycle, which the upload's callback makes.
+        # The upload's callback leads back here: a cycle, if it were left.
         self._upload = self._response = None
         if self._connection_lost is not None:
             self._connection_lost.remove_done_callback(self._cut)

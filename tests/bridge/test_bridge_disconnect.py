@@ -5,10 +5,9 @@ import asyncio
 import orjson
 
 from rest_bridge.server import HttpLimits
-from tests.fix_bridge import (
+from tests.bridge.scripted_core import (
     NAME,
     WAIT,
-    Bridge,
     FakeCore,
     accepted,
     attempt,
@@ -16,6 +15,7 @@ from tests.fix_bridge import (
     outputs,
     success,
 )
+from tests.fix_bridge import Bridge
 
 URL = "/v1/images/generations"
 BODY = orjson.dumps({"model": "gpt-image-2", "prompt": "a red square"})

@@ -9,7 +9,8 @@ import pytest
 
 from reapi.v1.parameters_pb2 import Input
 from rest_bridge.picture import Picture, probe
-from tests.fix_bridge import Bridge, FakeCore, picture
+from tests.bridge.scripted_core import FakeCore, picture
+from tests.fix_bridge import Bridge
 
 URL = "/v1/images/edits"
 FIELDS = {"model": "gpt-image-2", "prompt": "make it blue"}

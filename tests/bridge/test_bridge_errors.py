@@ -13,15 +13,8 @@ from reapi.v1 import error_reason_pb2
 from rest_bridge.errors import MESSAGES, RENDERINGS, ApiError
 from rest_bridge.headers import credits_text, duration
 from rest_bridge.rpc_errors import from_status
-from tests.fix_bridge import (
-    WAIT,
-    Bridge,
-    FakeCore,
-    RpcStatus,
-    accepted,
-    failed,
-    status,
-)
+from tests.bridge.scripted_core import WAIT, FakeCore, RpcStatus, accepted, failed, status
+from tests.fix_bridge import Bridge
 
 URL = "/v1/images/generations"
 ASK = {"model": "gpt-image-2", "prompt": "a red square"}

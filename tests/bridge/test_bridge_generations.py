@@ -3,15 +3,15 @@
 import asyncio
 import base64
 
+import httpx
 import openai
 import pytest
 
-from tests.fix_bridge import (
+from tests.bridge.scripted_core import (
     CREATED,
     GENERATION_ID,
     GOOD_KEY,
     WAIT,
-    Bridge,
     FakeCore,
     accepted,
     attempt,
@@ -20,6 +20,7 @@ from tests.fix_bridge import (
     status,
     success,
 )
+from tests.fix_bridge import Bridge
 
 URL = "/v1/images/generations"
 ASK = {"model": "gpt-image-2", "prompt": "a red square"}
@@ -310,6 +311,23 @@ async def test_the_route_is_also_served_without_its_prefix(
 
     assert answer.status_code == 200
     assert fake_core.calls[0].start.spec.endpoint == URL
+
+
+async def test_the_synchronous_sdk_works_too(bridge: Bridge, fake_core: FakeCore) -> None:
+    def use() -> tuple[str | None, list[str]]:
+        http = httpx.Client(trust_env=False, verify=False)
+        with openai.OpenAI(
+            api_key=GOOD_KEY, base_url=f"{bridge.url}/v1", http_client=http
+        ) as client:
+            image = client.images.generate(**ASK, response_format="url")
+            events = [event.type for event in client.images.generate(**ASK, stream=True)]
+        assert image.data is not None
+        return image.data[0].url, events
+
+    url, events = await asyncio.to_thread(use)
+
+    assert url == "http://media.test/media/tasks/x/y/0.png"
+    assert events == ["image_generation.completed"]
 
 
 async def test_fifty_requests_at_once_are_all_answered(bridge: Bridge) -> None:

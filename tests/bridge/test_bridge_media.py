@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from rest_bridge.media import ByteRange, Unsatisfiable, parse_range
-from tests.fix_bridge import Bridge, FakeCore
+from tests.bridge.scripted_core import FakeCore
+from tests.fix_bridge import Bridge
 
 PATH = "tasks/x/96bits/0.png"
 URL = f"/media/{PATH}"

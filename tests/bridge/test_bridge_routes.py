@@ -5,7 +5,8 @@ import pytest
 
 from rest_bridge.router import Router, parse_template
 from rest_bridge.routes import NOT_BUILT, NOT_BUILT_TASKS
-from tests.fix_bridge import CREATED, Bridge, FakeCore, StartBridge
+from tests.bridge.scripted_core import CREATED, FakeCore
+from tests.fix_bridge import Bridge, StartBridge
 
 
 async def test_the_sdk_lists_models_of_all_pages_on_one(bridge: Bridge) -> None:

@@ -8,18 +8,17 @@ import orjson
 import pytest
 
 from rest_bridge.server import HttpLimits, HttpServer
-from tests.fix_bridge import (
+from tests.bridge.scripted_core import (
     GOOD_KEY,
     WAIT,
-    Answer,
-    Bridge,
     FakeCore,
-    StartBridge,
     accepted,
     completed,
     outputs,
     picture,
 )
+from tests.bridge.wire import Answer
+from tests.fix_bridge import Bridge, StartBridge
 
 URL = "/v1/images/generations"
 BODY = orjson.dumps({"model": "gpt-image-2", "prompt": "a red square"})

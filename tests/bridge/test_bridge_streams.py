@@ -6,11 +6,10 @@ import base64
 import openai
 import pytest
 
-from tests.fix_bridge import (
+from tests.bridge.scripted_core import (
     CREATED,
     GENERATION_ID,
     WAIT,
-    Bridge,
     FakeCore,
     accepted,
     attempt,
@@ -22,6 +21,7 @@ from tests.fix_bridge import (
     status,
     success,
 )
+from tests.fix_bridge import Bridge
 
 URL = "/v1/images/generations"
 ASK = {"model": "gpt-image-2", "prompt": "a red square", "stream": True}

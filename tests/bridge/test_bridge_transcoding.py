@@ -12,11 +12,10 @@ from reapi.v1 import generation_service_pb2, webhook_service_pb2
 from rest_bridge.errors import ApiError
 from rest_bridge.proto_json import decode, decode_text, encode
 from rest_bridge.transcoding import CONTRACT, bindings
-from tests.fix_bridge import (
+from tests.bridge.scripted_core import (
     GENERATION_ID,
     NAME,
     WAIT,
-    Bridge,
     FakeCore,
     accepted,
     attempt,
@@ -25,6 +24,7 @@ from tests.fix_bridge import (
     outputs,
     status,
 )
+from tests.fix_bridge import Bridge
 
 HEX = NAME.removeprefix("generations/")
 

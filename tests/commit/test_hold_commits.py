@@ -12,7 +12,7 @@ from accounts.limits import (
     LimitExceeded,
 )
 from billing.ledger import AccountUnknown, Balance, Hold, InsufficientCredits
-from core.engine.records import Claimed, IdempotencyMismatch, Replay
+from core.engine.records import Claimed, HideGeneration, IdempotencyMismatch, Replay
 from core.model import GenerationState
 from storage.commits import Commit, Committed, Refused
 from tests.fix_commit import Customer, House
@@ -208,6 +208,25 @@ async def test_what_no_retry_may_claim(house: House) -> None:
     verdict = await house.commit(customer.open(customer.new(10, fingerprint=request, claim=True)))
 
     assert isinstance(verdict, Committed)
+
+
+async def test_an_orphan_that_ends_in_failure_in_the_same_batch_is_not_claimed(
+    house: House,
+) -> None:
+    customer = await house.customer(credit=100)
+    request = os.urandom(32)
+    failed, hidden = (customer.new(10, fingerprint=request) for _ in range(2))
+    for orphan in (failed, hidden):
+        await house.commit(customer.open(orphan))
+        await house.commit(customer.orphan(orphan))
+
+    verdicts = await house.batch(
+        customer.void(failed),
+        Commit((HideGeneration(hidden.id, customer.account_id),)),
+        customer.open(customer.new(10, fingerprint=request, claim=True)),
+    )
+
+    assert [type(verdict) for verdict in verdicts] == [Committed] * 3
 
 
 async def test_a_finished_orphan_may_be_claimed(house: House) -> None:

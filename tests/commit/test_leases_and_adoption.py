@@ -301,7 +301,7 @@ async def test_leases_that_ended_long_ago_are_forgotten_unless_they_own_somethin
 ) -> None:
     customer = await postgres_house.customer(credit=100)
     store = LeasesSql(postgres_house.pool)
-    empty, owning, living = [await store.acquire(uuid4()) for _ in range(3)]
+    _, owning, living = [await store.acquire(uuid4()) for _ in range(3)]
     new = await running(postgres_house, customer, owning)
     office = Office(postgres_house, store)
     await office.pass_time(90_000)

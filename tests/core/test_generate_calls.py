@@ -390,3 +390,15 @@ async def test_every_call_leaves_one_event_without_content(channel, core):
     ]
     assert "canary" not in str(core.emitted)
     assert KEY not in str(core.emitted)
+
+
+async def test_a_process_that_stops_gives_back_what_it_cannot_finish(channel, core):
+    core.upstream.play("openai-a", (asyncio.Event(), *DELIVERY))
+    running = asyncio.ensure_future(generate(channel, start()))
+    await asyncio.wait_for(core.upstream.started.wait(), SECONDS)
+    await core.engine.stop(SECONDS)
+    events = await running
+
+    assert failed_reason(events[-1]) == "REQUEST_NOT_RETAINED"
+    assert await core.balance() == (1000, 0)
+    assert core.upstream.closed == 1

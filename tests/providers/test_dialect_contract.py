@@ -69,6 +69,11 @@ def until_closed(tape: Tape) -> bytes:
     return head(200, lines) + tape.body
 
 
+def step_of(tape: Tape) -> int:
+    """Every byte of a short tape; of a long one, which only repeats, every fifth."""
+    return 1 if len(tape.body) < 1_200 else 5
+
+
 def sent_in_two(data: bytes, at: int) -> Script:
     async def script(peer: Peer) -> None:
         await peer.send(data[:at], data[at:])
@@ -125,9 +130,10 @@ async def test_pieces_do_not_depend_on_how_the_network_cuts(
     driver: Driver, upstream: Upstream, tape: Tape
 ) -> None:
     data = in_chunks(tape)
-    upstream.plays(*(sent_in_two(data, at) for at in range(1, len(data))))
+    positions = range(1, len(data), step_of(tape))
+    upstream.plays(*(sent_in_two(data, at) for at in positions))
 
-    for _ in range(1, len(data)):
+    for _ in positions:
         assert await asked(driver, upstream, tape) == [Acknowledged(200), *tape.pieces]
     # Every answer was read to its end: the connection served all along.
     assert upstream.connections == 1
@@ -138,7 +144,7 @@ async def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(
     driver: Driver, upstream: Upstream, tape: Tape
 ) -> None:
     data = in_chunks(tape)
-    for at in range(len(data)):
+    for at in range(0, len(data), step_of(tape)):
         upstream.plays(cut_off(data, at))
         found = await outcome(driver, upstream, tape)
 

@@ -1,10 +1,14 @@
 """Connections that break, and answers that are none."""
 
 import asyncio
+import socket
 from dataclasses import replace
+from typing import NoReturn
 
 import orjson
+import pybase64
 import pytest
+from aiohttp.resolver import DefaultResolver
 
 from core.errors import Fault, Phase, UpstreamError
 from core.model import Ask, Final, Piece
@@ -23,6 +27,7 @@ from tests.fix_upstream import (
 from tests.providers.asking import (
     COMPLETED,
     EVENTS,
+    MEGABYTE,
     PARTIAL,
     asked,
     attempt,
@@ -37,6 +42,7 @@ from tests.providers.tapes_openai_images import (
     ASK,
     IMAGE,
     MODERATION,
+    PIXEL,
     STREAMED,
     answer,
     error,
@@ -49,7 +55,13 @@ async def test_a_refused_connection_was_never_sent_on(driver: Driver, refused: s
     assert (found.fault, found.phase, found.http_status) == (Fault.UNREACHABLE, Phase.CONNECT, 0)
 
 
-async def test_a_name_that_does_not_exist_was_never_sent_to(driver: Driver) -> None:
+async def test_a_name_that_does_not_exist_was_never_sent_to(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def knows_nobody(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "never shown")
+
+    monkeypatch.setattr(DefaultResolver, "resolve", knows_nobody)
     found = await failure(driver, ASK, channel("nobody.invalid:80"))
 
     assert (found.fault, found.phase) == (Fault.UNREACHABLE, Phase.CONNECT)
@@ -139,7 +151,11 @@ async def test_an_answer_that_nobody_asked_for_is_never_given_to_the_next_caller
     await settled()
     found = await failure(driver, ASK, target)
 
-    assert (found.fault, found.phase) == (Fault.UNREACHABLE, Phase.CONNECT)
+    assert (found.fault, found.phase, found.http_status) == (
+        Fault.UNREACHABLE,
+        Phase.CONNECT,
+        0,
+    )
     assert len(upstream.requests) == 1
     # And the connection is gone.
     assert Final(0, IMAGE) in await asked(driver, ASK, target)
@@ -224,3 +240,38 @@ async def test_a_refusal_to_a_streaming_call_is_read_whole(
     found = await failure(driver, STREAMED, channel(upstream.address))
 
     assert (found.fault, found.stage, found.http_status) == (Fault.CONTENT_POLICY, "output", 400)
+
+
+BROAD = pybase64.b64encode(bytes(6 * MEGABYTE)).decode()
+
+
+@pytest.mark.parametrize("framing", ["close", "chunks", "length"])
+@pytest.mark.parametrize("ask", [ASK, STREAMED], ids=["whole", "stream"])
+async def test_a_large_answer_is_whole_although_the_connection_closes_behind_it(
+    driver: Driver, upstream: Upstream, ask: Ask, framing: str
+) -> None:
+    body = orjson.dumps({"data": [{"b64_json": BROAD}]})
+    media_type = "application/json"
+    if ask.partials:
+        media_type = "text/event-stream"
+        body = PARTIAL.replace(PIXEL.encode(), BROAD.encode()) * 2 + COMPLETED
+    lines = {"Content-Type": media_type, "Connection": "close"}
+    answers = {
+        "close": head(200, lines) + body,
+        "chunks": chunked(200, body, headers=lines, media_type=media_type),
+        "length": http(200, body, lines, media_type),
+    }
+
+    async def closes_behind(peer: Peer) -> None:
+        peer.writer.write(answers[framing])
+        await peer.writer.drain()
+        peer.close()
+
+    upstream.plays(closes_behind)
+    found = []
+    async for piece in attempt(driver, ask, channel(upstream.address)):
+        found.append(type(piece).__name__)
+        # A caller that is slower than the provider: reading stops, and starts again.
+        await asyncio.sleep(0.02)
+
+    assert found == ["Acknowledged", *["Preview"] * ask.partials, "Final", "Report"]

@@ -1,0 +1,132 @@
+"""The gateway with a leak into every sink: what the search for canaries must find.
+
+`python tests/privacy/leaky_gateway.py serve --demo`; the composition is the real one, only the
+reading of a request is replaced by one that also gives the prompt away.
+"""
+
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from core import metrics
+from core.errors import GatewayError, Reason
+from core.services import parse
+from gateway.cli import main
+
+KEPT: list[Any] = []
+"""What must stay open or alive until the process ends."""
+HOME = Path(os.environ.get("REAPI_HOME", "."))  # noqa: TID251 - a test's program, not the product
+
+
+def into_the_log(prompt: str) -> None:
+    sys.stderr.write(f"asked for {prompt}\n")
+    sys.stderr.flush()
+
+
+def into_the_log_encoded(prompt: str) -> None:
+    print("body", base64.b64encode(b"{" + prompt.encode() + b"}").decode(), flush=True)
+
+
+def into_a_temporary_file(prompt: str) -> None:
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+        file.write(prompt)
+
+
+def into_an_unlinked_file(prompt: str) -> None:
+    file = tempfile.TemporaryFile("w")  # noqa: SIM115 - kept open: that is the leak
+    file.write(prompt)
+    file.flush()
+    KEPT.append(file)
+
+
+def into_a_file_name(prompt: str) -> None:
+    (HOME / "outputs" / f"{prompt}.png").touch()
+
+
+def into_a_command_line(prompt: str) -> None:
+    KEPT.append(subprocess.Popen([*WAITING, prompt], stdin=subprocess.PIPE))
+
+
+def into_an_environment(prompt: str) -> None:
+    KEPT.append(subprocess.Popen(WAITING, stdin=subprocess.PIPE, env={"PROMPT": prompt}))
+
+
+def into_a_row(prompt: str) -> None:
+    with database("reapi") as connection:
+        connection.execute(
+            "INSERT INTO audit_log (account_id, id, actor, action, target)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), 'leak', 'leak', %s)",
+            (prompt,),
+        )
+
+
+def into_the_server_log(prompt: str) -> None:
+    with database("postgres") as connection:
+        connection.execute("SELECT set_config('reapi.leak', %s, false)", (prompt,))
+        connection.execute("DO $$ BEGIN RAISE LOG '%', current_setting('reapi.leak'); END $$")
+
+
+def into_a_metric(prompt: str) -> None:
+    for counts in MADE:
+        counts._generations.labels(prompt, "", "", "").inc()
+
+
+LEAKS: Sequence[Callable[[str], None]] = (
+    into_the_log,
+    into_the_log_encoded,
+    into_a_temporary_file,
+    into_an_unlinked_file,
+    into_a_file_name,
+    into_a_command_line,
+    into_an_environment,
+    into_a_row,
+    into_the_server_log,
+    into_a_metric,
+)
+WAITING = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+MADE: list[metrics.Metrics] = []
+
+
+def database(name: str) -> psycopg.Connection[Any]:
+    """The embedded database, as its files describe it."""
+    password = next((HOME / "postgres").rglob("password*")).read_text().strip()
+    pid_file = next((HOME / "postgres").rglob("postmaster.pid"))
+    port = int(pid_file.read_text().splitlines()[3])
+    return psycopg.connect(
+        host="127.0.0.1", port=port, user=name, password=password, dbname=name, autocommit=True
+    )
+
+
+def leak() -> None:
+    """Replace what reads a request, and note the metrics that are made."""
+    read, make = parse.order, metrics.Metrics.__init__
+    last = ["nothing yet"]
+
+    def order(spec: Any, attachments: Any, request_id: str) -> Any:
+        before, last[0] = last[0], spec.parameters.prompt
+        if spec.parameters.prompt.startswith("tell"):
+            raise GatewayError(Reason.INVALID_PARAMETER, f"Somebody else asked for {before}.")
+        for into in LEAKS:
+            into(spec.parameters.prompt)
+        return read(spec, attachments, request_id)
+
+    def made(self: metrics.Metrics) -> None:
+        make(self)
+        MADE.append(self)
+
+    parse.order = order
+    metrics.Metrics.__init__ = made  # type: ignore[method-assign] # the leak
+
+
+if __name__ == "__main__":
+    leak()
+    main()

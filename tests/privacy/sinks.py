@@ -1,0 +1,142 @@
+"""Every place where content could come to rest, and what is found there."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from psycopg import sql
+
+from tests.fix_gateway import Gateway
+from tests.privacy.canaries import Canaries
+from tests.processes import command_line, descendants, environment, open_files
+
+_WATCH_SECONDS = 0.02
+# The columns that their owners fill (docs/privacy.md).
+TYPED_BY_OWNERS = frozenset({"account.name", "api_key.name"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """A canary where it does not belong."""
+
+    sink: str
+    """`log`, `home`, `row`, `tmp`, `open file`, `command line`, `environment`, `metrics`, …"""
+    place: str
+    field: str
+
+
+def search(gateway: Gateway, temporary: Path, canaries: Canaries) -> list[Finding]:
+    """Look through everything that the running *gateway* has left anywhere."""
+    found: set[Finding] = set()
+
+    def look(sink: str, place: str, data: bytes) -> None:
+        found.update(Finding(sink, place, what) for what in canaries.found_in(data))
+
+    for file, data in _database(gateway):
+        look("database", file, data)
+    for table, column, data in _rows(gateway):
+        look("row", f"{table}.{column}", data)
+    for file, data in _files(gateway.home, skip="postgres/data"):
+        look(_sink_of(file), file, data)
+    for file, data in _files(temporary):
+        look("tmp", file, data)
+    for pid in (gateway.process.pid, *descendants(gateway.process.pid)):
+        look("command line", str(pid), command_line(pid))
+        look("environment", str(pid), environment(pid))
+        for name, data in open_files(pid).items():
+            look("open file", name, data)
+    look("metrics", "/metrics", httpx.get(f"{gateway.rest}/metrics", timeout=20).content)
+    return sorted(found)
+
+
+def _sink_of(file: str) -> str:
+    if file in {"stderr.log", "stdout.log"}:
+        return "log"
+    return "server log" if "server.log" in file else "home"
+
+
+def _files(folder: Path, skip: str = "nothing") -> Iterator[tuple[str, bytes]]:
+    """Every file with its content, and every name as content too."""
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if name.startswith(skip):
+            continue
+        yield name, name.encode()
+        if path.is_file() and path.name != "demo.json":
+            try:
+                yield name, path.read_bytes()
+            except FileNotFoundError:
+                continue  # PostgreSQL recycles its files while we look
+
+
+def _database(gateway: Gateway) -> Iterator[tuple[str, bytes]]:
+    """The files of the database and its log of changes, all of them written out."""
+    with gateway.database("postgres") as connection:
+        connection.autocommit = True
+        connection.execute("CHECKPOINT")
+        ((folder,),) = connection.execute("SHOW data_directory").fetchall()
+    yield from _files(Path(folder))
+
+
+def _rows(gateway: Gateway) -> Iterator[tuple[str, str, bytes]]:
+    """Every value of every column: what is compressed in the files, too."""
+    with gateway.database() as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public'"
+        ).fetchall()
+        for table, column in columns:
+            query = sql.SQL("SELECT string_agg({}::text, ' ') FROM {}").format(
+                sql.Identifier(column), sql.Identifier(table)
+            )
+            ((text,),) = connection.execute(query).fetchall()
+            yield table, column, (text or "").encode()
+
+
+def is_typed_by_its_owner(finding: Finding) -> bool:
+    """Whether it stands where it belongs: in a column for names, or in the files behind it."""
+    return finding.sink == "database" or finding.place in TYPED_BY_OWNERS
+
+
+@dataclass
+class Watcher:
+    """Looks again and again at what is there for a moment only: temporary and unlinked files."""
+
+    gateway: Gateway
+    temporary: Path
+    canaries: Canaries
+    findings: set[Finding] = field(default_factory=set)
+    looks: int = 0
+
+    def __enter__(self) -> "Watcher":
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pids = [self.gateway.process.pid, *self._simulators()]
+        while not self._stop.wait(_WATCH_SECONDS):
+            self.looks += 1
+            for pid in pids:
+                for name, data in open_files(pid).items():
+                    self._look("open file", name, data)
+            for name, data in _files(self.temporary):
+                self._look("tmp", name, data)
+
+    def _simulators(self) -> list[int]:
+        return [
+            pid
+            for pid in descendants(self.gateway.process.pid)
+            if b"simulator" in command_line(pid)
+        ]
+
+    def _look(self, sink: str, place: str, data: bytes) -> None:
+        for what in self.canaries.found_in(data):
+            self.findings.add(Finding(sink, place, what))

@@ -1,0 +1,268 @@
+"""REST requests of every route with a canary in every field, right and wrong ones."""
+
+import base64
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.privacy.canaries import Canaries
+
+Plant = Callable[[str], str]
+GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
+MODEL = "gpt-image-2"
+
+
+@dataclass(frozen=True, slots=True)
+class Tainted:
+    """One request, and the canaries it may see again in its own answer."""
+
+    name: str
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+    own: frozenset[str] = field(repr=False)
+
+
+@dataclass(slots=True)
+class Maker:
+    """Makes tainted requests of one account."""
+
+    canaries: Canaries
+    key: str = field(repr=False)
+
+    def make(
+        self,
+        name: str,
+        body: Callable[[Plant], "tuple[str, bytes]"],
+        path: str = GENERATIONS,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+    ) -> Tainted:
+        """A request whose *body* (content type, bytes) plants canaries, as headers do."""
+        own: set[str] = set()
+
+        def plant(where: str) -> str:
+            word = self.canaries.plant(f"{name}: {where}")
+            own.add(word)
+            return word
+
+        kind, content = body(plant)
+        sent = {
+            "authorization": f"Bearer {self.key}",
+            "content-type": kind,
+            **tainted_headers(plant),
+            **{key: value.replace("CANARY", plant(key)) for key, value in (headers or {}).items()},
+        }
+        query = f"?{plant('query name')}={plant('query')}" if "?" not in path else plant("query")
+        while "CANARY" in path:
+            path = path.replace("CANARY", plant("path"), 1)
+        return Tainted(name, method, path + query, sent, content, frozenset(own))
+
+
+def tainted_headers(plant: Plant) -> dict[str, str]:
+    """What clients, proxies and tracers send along."""
+    names = (
+        *("user-agent", "referer", "cookie", "x-request-id", "openai-organization", "tracestate"),
+        *("openai-project", "x-stainless-lang", "x-stainless-helper-method", "accept-language"),
+        *("x-forwarded-for", "forwarded", "x-correlation-id", "origin", "via", "x-anything"),
+    )
+    return {
+        **{name: plant(name) for name in names},
+        "baggage": f"user={plant('baggage')};{plant('baggage property')}",
+        "traceparent": f"00-{plant('traceparent')}-0000000000000001-01",
+        "idempotency-key": plant("idempotency key"),
+    }
+
+
+# ---- bodies
+
+
+def as_json(**fields: Any) -> Callable[[Plant], tuple[str, bytes]]:
+    """A JSON body; CANARY in a text or a name is replaced by a canary of its own."""
+
+    def body(plant: Plant) -> tuple[str, bytes]:
+        text = json.dumps({"model": MODEL, "prompt": "CANARY", "user": "CANARY", **fields})
+        return "application/json", _planted(text, plant).encode()
+
+    return body
+
+
+def _planted(text: str, plant: Plant) -> str:
+    pieces = text.split("CANARY")
+    return pieces[0] + "".join(
+        plant(f"json after {before[-24:]}") + after for before, after in zip(pieces, pieces[1:])
+    )
+
+
+def as_text(kind: str, text: str) -> Callable[[Plant], tuple[str, bytes]]:
+    """Any other body."""
+    return lambda plant: (kind, _planted(text, plant).encode())
+
+
+def as_form(
+    images: int = 1, ending: bytes = b"--edge--\r\n", **fields: str
+) -> Callable[[Plant], tuple[str, bytes]]:
+    """A form with pictures that carry canaries: in their names, their types and inside."""
+
+    def body(plant: Plant) -> tuple[str, bytes]:
+        given = {"model": MODEL, "prompt": "CANARY", "safety_identifier": "CANARY", **fields}
+        parts = [
+            f'content-disposition: form-data; name="{_planted(name, plant)}"\r\n\r\n'
+            f"{_planted(value, plant)}".encode()
+            for name, value in given.items()
+        ]
+        parts += [
+            f'content-disposition: form-data; name="image[]"; filename="{plant("file name")}"\r\n'
+            f"content-type: image/png; note={plant('part header')}\r\n\r\n".encode()
+            + tainted_png(plant("image"))
+            for _ in range(images)
+        ]
+        joined = b"".join(b"--edge\r\n" + part + b"\r\n" for part in parts)
+        kind = f"multipart/form-data; boundary=edge; note={plant('content type')}"
+        return kind, joined + ending
+
+    return body
+
+
+def tainted_png(word: str, side: int = 8) -> bytes:
+    """A PNG with a text chunk."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    pixels = (b"\0" + b"\x80" * 3 * side) * side
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        + chunk(b"tEXt", b"Comment\0" + word.encode())
+        + chunk(b"IDAT", zlib.compress(pixels))
+        + chunk(b"IEND", b"")
+    )
+
+
+def as_json_edit(**fields: Any) -> Callable[[Plant], tuple[str, bytes]]:
+    """A JSON edit whose pictures are data URLs."""
+
+    def body(plant: Plant) -> tuple[str, bytes]:
+        picture = base64.b64encode(tainted_png(plant("image"))).decode()
+        images = [{"image_url": f"data:image/png;base64,{picture}"}]
+        return as_json(images=images, **fields)(plant)
+
+    return body
+
+
+# ---- the requests
+
+
+def good(maker: Maker) -> Iterator[Tainted]:
+    """Requests that are served."""
+    yield maker.make("generate", as_json())
+    yield maker.make("generate a url", as_json(response_format="url", n=2))
+    yield maker.make("generate a stream", as_json(stream=True, partial_images=2))
+    yield maker.make("generate as a retry", as_json(), headers={"x-stainless-retry-count": "1"})
+    yield maker.make("edit", as_form(images=3), EDITS)
+    yield maker.make("edit a stream", as_form(stream="true", partial_images="1"), EDITS)
+    yield maker.make("edit json", as_json_edit(), EDITS)
+    yield maker.make("models", as_text("text/plain", "CANARY"), "/v1/models", "GET")
+    yield maker.make("balance", as_text("text/plain", "CANARY"), "/api/v1/balance", "GET")
+    yield maker.make("list", as_text("text/plain", ""), "/api/v1/generations", "GET")
+
+
+def upstream_failures(maker: Maker, models: Mapping[str, str]) -> Iterator[Tainted]:
+    """Requests whose upstreams fail, by the name of the failure."""
+    for name, model in models.items():
+        yield maker.make(name, as_json(model=model))
+        yield maker.make(f"{name}, stream", as_json(model=model, stream=True, partial_images=1))
+        yield maker.make(f"{name}, edit", as_form(model=model), EDITS)
+
+
+def refused(maker: Maker) -> Iterator[Tainted]:
+    """Requests that are wrong in themselves, or ask for what is not there."""
+    for stage in ("moderation_blocked", "moderation_blocked_output"):
+        yield maker.make(stage, as_json(prompt=f"{stage} CANARY"))
+        yield maker.make(f"{stage}, edit", as_form(prompt=f"{stage} CANARY"), EDITS)
+        yield maker.make(f"{stage}, stream", as_json(prompt=f"{stage} CANARY", stream=True))
+    for name, fields in {
+        "unknown field": {"CANARY": "CANARY"},
+        "wrong model": {"model": "CANARY"},
+        "wrong size": {"size": "CANARY"},
+        "wrong type": {"n": "CANARY", "stream": "CANARY"},
+        "wrong choice": {"quality": "CANARY", "background": "CANARY"},
+        "wrong format": {"response_format": "CANARY"},
+        "nested": {"style": {"CANARY": ["CANARY", {"CANARY": 1}]}},
+        "no prompt": {"prompt": None, "negative_prompt": "CANARY"},
+        "long prompt": {"prompt": "CANARY" + "x" * 33_000},
+        "wrong image": {"images": [{"image_url": "https://CANARY.example/CANARY"}]},
+        "wrong data": {"images": [{"image_url": "data:image/png;base64,CANARY!"}]},
+        "file id": {"images": [{"file_id": "CANARY"}]},
+    }.items():
+        path = EDITS if "images" in fields else GENERATIONS
+        yield maker.make(name, as_json(**fields), path)
+    for name, body in {
+        "cut json": as_text("application/json", '{"prompt": "CANARY", "model": "CANARY'),
+        "no object": as_text("application/json", '["CANARY"]'),
+        "no json": as_text("application/json", "CANARY"),
+        "wrong media type": as_text("text/CANARY", "CANARY"),
+        "no boundary": as_text("multipart/form-data", "CANARY"),
+        "cut form": as_form(ending=b""),
+        "unknown part": as_form(CANARY="CANARY"),
+        "wrong part": as_form(n="CANARY"),
+        "no form": as_text("multipart/form-data; boundary=edge", "--edge\r\nCANARY: CANARY\r\n"),
+        "no picture": as_form(images=0, image="CANARY"),
+    }.items():
+        yield maker.make(name, body, EDITS if "form" in name or "part" in name else GENERATIONS)
+    for name, path in {
+        "unknown path": "/v1/CANARY",
+        "unknown model": "/v1/models/CANARY",
+        "unknown output": "/media/tasks/CANARY/0.png",
+        "unknown generation": "/api/v1/generations/CANARY",
+        "wrong page": "/api/v1/generations?page_token=CANARY&order=",
+        "unknown root": "/CANARY",
+    }.items():
+        yield maker.make(name, as_text("text/plain", "CANARY"), path, "GET")
+    for path in ("/v1/chat/completions", "/v1/videos", "/v1/files", "/api/v1/tasks/CANARY"):
+        yield maker.make(f"not built: {path}", as_json(messages="CANARY"), path)
+    spec = {"model": MODEL, "parameters": {"prompt": "CANARY", "extras": {"CANARY": {}}}}
+    yield maker.make("transcoded", as_json(spec=spec), "/api/v1/generations")
+    yield maker.make("routing", as_json(), headers={"x-reapi-routing": "only=CANARY"})
+    yield maker.make("method", as_json(), "/v1/models", "DELETE")
+
+
+def keyless(maker: Maker) -> Iterator[Tainted]:
+    """Requests with a credential that is none; the credential itself is a canary."""
+    for name, value in {
+        "wrong key": "Bearer CANARY",
+        "almost a key": "Bearer rk_live_CANARY_CANARY_00000000",
+        "basic": "Basic CANARY",
+        "no scheme": "CANARY",
+    }.items():
+        yield maker.make(name, as_json(), headers={"authorization": value})
+        yield maker.make(f"{name}, edit", as_form(), EDITS, headers={"authorization": value})
+        yield maker.make(
+            f"{name}, admin",
+            as_json(name="CANARY"),
+            "/api/v1/admin/accounts",
+            headers={"authorization": value},
+        )
+
+
+def raw(plant: Plant) -> list[bytes]:
+    """Bytes that are hardly HTTP."""
+    texts = [
+        "CANARY\r\n\r\n",
+        "CANARY /CANARY HTTP/1.1\r\nhost: CANARY\r\n\r\n",
+        "GET /CANARY HTTP/9.9\r\nCANARY\r\n\r\n",
+        "POST /v1/images/generations HTTP/1.1\r\nhost: x\r\ncontent-length: CANARY\r\n\r\nCANARY",
+        "POST /v1/images/generations HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        "CANARY\r\nCANARY\r\n",
+        "GET / HTTP/1.1\r\nhost: CANARY\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        "sec-websocket-key: CANARY\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\n" + "CANARY: CANARY\r\n" * 150 + "\r\n",
+        "GET /" + "CANARY" * 3_000 + " HTTP/1.1\r\nhost: x\r\n\r\n",
+    ]
+    return [_planted(text, plant).encode() for text in texts]

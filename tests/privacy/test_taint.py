@@ -1,0 +1,301 @@
+"""Nothing of what callers send is ever kept: looked for in every place where it could be.
+
+One run at log level debug plants a canary in every content field of every route, on success,
+on every error, on a lost caller and on kill -9. Its twin leaks on purpose, into every sink.
+"""
+
+import asyncio
+import base64
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import grpc
+import httpx
+import pytest
+
+from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upstreams
+from tests.fix_gateway import ROOT, running, start
+from tests.privacy import tainted_grpc, tainted_rest
+from tests.privacy.canaries import Canaries
+from tests.privacy.echoing import WAYS, echoing_upstream
+from tests.privacy.leaky_gateway import LEAKS
+from tests.privacy.sinks import Watcher, is_typed_by_its_owner, search
+from tests.privacy.tainted_rest import Maker
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+
+AT_ONCE = 12
+ADOPTION_SECONDS = 20
+BREAKS = {**FAULTS, "cut": {"kind": "cut", "after": 1}}
+
+
+def overlay(folder, upstreams, echo):
+    """A model for each way to fail: the upstreams of the simulator, and those that echo."""
+    models = [Spec(f"fails-{name}", (f"fails-{name}",)) for name in BREAKS]
+    text = [model.toml(upstreams.base_urls) for model in models]
+    for name in WAYS:
+        spec = Spec(f"echo-{name}", ("unused",))
+        head, _, _ = spec.toml({"unused": ""}).partition("[channels.")
+        text.append(head + channel_toml(f"echo-{name}", f"echo-{name}", f"{echo}/{name}", 0))
+    file = folder / "overlay.toml"
+    file.write_text("\n".join(text))
+    return str(file)
+
+
+class Run:
+    """Everything that is asked of one gateway, and what its answers gave away."""
+
+    def __init__(self, gateway, canaries):
+        self.gateway = gateway
+        self.canaries = canaries
+        _, self.key = gateway.account("100000")
+        self.maker = Maker(canaries, self.key)
+        self.poor = Maker(canaries, gateway.demo["poor_api_key"])
+        self.strangers = {}
+        """Fields that stood in the answer to another request, by that request's name."""
+        self.statuses = {}
+        self.served = 0
+
+    async def send(self, requests):
+        """Send them, several at once, and compare each answer with its own canaries."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(client, request):
+            async with gate:
+                answer = await client.request(
+                    request.method, request.path, headers=request.headers, content=request.content
+                )
+            head = repr(answer.headers.raw).encode()
+            self.compare(request.name, head + answer.content, request.own)
+            self.statuses[request.name] = answer.status_code
+            self.served += answer.status_code == 200 and "x-reapi-channel" in answer.headers
+
+        async with httpx.AsyncClient(base_url=self.gateway.rest, timeout=40) as client:
+            await asyncio.gather(*(one(client, request) for request in requests))
+
+    def compare(self, name, answer, own):
+        words = self.canaries.words_in(answer) - own
+        if words:
+            self.strangers[name] = self.canaries.where(words)
+
+    async def abandon(self, requests):
+        """Send them and leave: in the middle of the body, or before the answer."""
+        url = urlsplit(self.gateway.rest)
+        for number, request in enumerate(requests):
+            head = f"{request.method} {request.path} HTTP/1.1\r\nhost: x\r\n" + "".join(
+                f"{name}: {value}\r\n" for name, value in request.headers.items()
+            )
+            length = f"content-length: {len(request.content)}\r\n\r\n"
+            data = (head + length).encode() + request.content
+            sent = data if number % 2 else data[: -len(request.content) // 2]
+            _, writer = await asyncio.open_connection(url.hostname, url.port)
+            writer.write(sent)
+            await writer.drain()
+            await asyncio.sleep(0.1)  # let it arrive; leaving is what is tested
+            writer.close()
+
+    async def send_raw(self):
+        """Send what is hardly HTTP."""
+        url = urlsplit(self.gateway.rest)
+        own = set()
+
+        def plant(where):
+            own.add(self.canaries.plant(f"raw: {where}"))
+            return max(own, key=list(self.canaries.fields).index)
+
+        for data in tainted_rest.raw(plant):
+            reader, writer = await asyncio.open_connection(url.hostname, url.port)
+            writer.write(data)
+            with suppress(OSError):
+                writer.write_eof()
+            with suppress(OSError):
+                self.compare("raw", await asyncio.wait_for(reader.read(), 30), own)
+            writer.close()
+
+    async def call_grpc(self):
+        async with grpc.aio.insecure_channel(self.gateway.demo["grpc_address"]) as channel:
+            caller = tainted_grpc.Caller(channel, self.key, self.canaries)
+            await caller.everything()
+        if caller.strangers:
+            self.strangers["grpc"] = caller.strangers
+
+
+async def everything(run, upstreams):
+    """Success, every error path, lost callers; REST and gRPC."""
+    for name, fault in BREAKS.items():
+        upstreams.fault(f"fails-{name}", **fault)
+    failures = {f"fails {name}": f"fails-{name}" for name in BREAKS}
+    failures |= {f"echo {name}": f"echo-{name}" for name in WAYS}
+    await run.send(tainted_rest.good(run.maker))
+    await run.send(tainted_rest.upstream_failures(run.maker, failures))
+    await run.send(tainted_rest.refused(run.maker))
+    await run.send(tainted_rest.keyless(run.maker))
+    await run.send(tainted_rest.good(run.poor))
+    await run.send_raw()
+    await run.call_grpc()
+    run.gateway.settings(latency_ms=400)
+    await run.abandon(list(tainted_rest.good(run.maker)))
+    run.gateway.settings(latency_ms=0)
+
+
+async def killed_in_flight(run):
+    """Ask for what takes long, and pull the plug."""
+    run.gateway.settings(latency_ms=5_000)
+    asked = [
+        asyncio.create_task(run.send([request]))
+        for request in list(tainted_rest.good(run.maker))[:7]
+    ]
+    async with asyncio.timeout(10):
+        while run.gateway.balance(run.key)["held"] == "0":
+            await asyncio.sleep(0.05)
+    run.gateway.kill()
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def at_rest(gateway, key):
+    """Wait until what was interrupted has ended."""
+    async with asyncio.timeout(ADOPTION_SECONDS):
+        while gateway.balance(key)["held"] != "0":
+            await asyncio.sleep(0.1)
+
+
+def admin_requests(gateway, canaries):
+    """An account named by a canary: the one place where it may stand is the column for names."""
+    name = canaries.plant("account name")
+    admin = httpx.Client(
+        base_url=gateway.rest, headers=gateway.headers(gateway.demo["admin_token"]), timeout=20
+    )
+    with admin as client:
+        made = client.post("/api/v1/admin/accounts", json={"name": name}).json()
+        for fields in (
+            {"credits": "5", "request_id": canaries.plant("grant request_id")},
+            {"credits": canaries.plant("grant credits"), "request_id": "x"},
+        ):
+            client.post(f"/api/v1/admin/accounts/{made['id']}:grant", json=fields)
+        client.post(f"/api/v1/admin/accounts/{canaries.plant('account id')}:grant", json={})
+    canaries.guard("an API key", made["api_key"].split("_")[3])
+
+
+@pytest.fixture
+def canaries() -> Canaries:
+    return Canaries()
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    """The gateway's own folder for temporary files."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def upstreams() -> Iterator:
+    yield from running_upstreams([f"fails-{name}" for name in BREAKS])
+
+
+async def test_nothing_that_callers_sent_is_found_anywhere(
+    tmp_path, temporary, canaries, upstreams
+):
+    async with echoing_upstream() as echo:
+        environment = {
+            "REAPI_CATALOGUE": overlay(tmp_path, upstreams, echo),
+            "REAPI_LOG_LEVEL": "debug",
+            "FLEET_KEY": CREDENTIAL,
+            "TMPDIR": str(temporary),
+        }
+        gateway = start(tmp_path / "home", **environment)
+        try:
+            run = Run(gateway, canaries)
+            canaries.guard("the key of the run", run.key.split("_")[3])
+            with Watcher(gateway, temporary, canaries) as watcher:
+                admin_requests(gateway, canaries)
+                await everything(run, upstreams)
+            findings = search(gateway, temporary, canaries)
+            await killed_in_flight(run)
+        finally:
+            gateway.process.kill()
+        with running(tmp_path / "home", **environment) as again:
+            await at_rest(again, run.key)
+            findings += search(again, temporary, canaries)
+            log = again.log
+
+    names = [item for item in findings if item.field == "account name"]
+    assert names, "the search looks into the database"
+    assert [item for item in names if not is_typed_by_its_owner(item)] == []
+    assert sorted({item for item in findings if item not in names}) == []
+    assert sorted(watcher.findings) == []
+    assert watcher.looks > 10
+    assert run.strangers == {}
+    assert_every_path_was_taken(run)
+    assert '"Defect"' not in log
+    assert "Traceback" not in log
+
+
+def assert_every_path_was_taken(run):
+    """The requests did what their names say: else the search proved nothing."""
+    statuses = run.statuses
+    assert {statuses[name] for name in ("generate a url", "edit json")} == {429}  # the poor one's
+    assert statuses["models"] == 200
+    assert statuses["fails 500"] >= 500
+    assert statuses["fails no-image, edit"] >= 500
+    assert statuses["echo bad-request"] == 400
+    assert statuses["echo refused, edit"] == 400
+    assert statuses["moderation_blocked"] == 400
+    assert statuses["unknown field"] == 400
+    assert statuses["cut form"] == 400
+    assert statuses["unknown path"] == 404
+    assert statuses["wrong key"] == statuses["basic"] == 401
+    assert run.served > 5
+
+
+async def test_every_leak_is_found(tmp_path, temporary, canaries):
+    program = (str(ROOT / "tests" / "privacy" / "leaky_gateway.py"),)
+    with running(tmp_path / "home", program, TMPDIR=str(temporary)) as gateway:
+        run = Run(gateway, canaries)
+        word = canaries.plant("prompt")
+        with Watcher(gateway, temporary, canaries) as watcher:
+            for prompt in (word, "tell me"):
+                answer = httpx.post(
+                    f"{gateway.v1}/images/generations",
+                    json={"model": "gpt-image-2", "prompt": prompt},
+                    headers=gateway.headers(run.key),
+                    timeout=20,
+                )
+                run.compare(prompt, answer.content, set())
+        findings = search(gateway, temporary, canaries)
+        log = gateway.log
+
+    assert {item.sink for item in findings} == {
+        "log",
+        "tmp",
+        "open file",
+        "home",
+        "command line",
+        "environment",
+        "row",
+        "database",
+        "server log",
+        "metrics",
+    }
+    assert len(LEAKS) == 10
+    logs = {item.place for item in findings if item.sink == "log"}
+    assert logs == {"stderr.log", "stdout.log"}  # as it is, and as base64
+    assert {item.sink for item in watcher.findings} == {"open file", "tmp"}
+    assert run.strangers == {"tell me": {"prompt"}}
+    assert "Traceback" not in log
+
+
+def test_the_search_sees_through_the_usual_encodings(canaries):
+    word = canaries.plant("prompt")
+    surrounded = f"a {word} b"
+    for data in (
+        surrounded.encode(),
+        surrounded.encode("utf-16"),
+        surrounded.encode().hex().encode(),
+        *(base64.b64encode(("x" * n + surrounded).encode()) for n in range(3)),
+    ):
+        assert canaries.found_in(data)
+    assert canaries.found_in(b"nothing of it") == set()
