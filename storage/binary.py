@@ -23,6 +23,7 @@ _ARRAY = Struct(">iiIii")
 _NULL = _INT4.pack(-1)
 _SIZES = [_INT4.pack(size) for size in range(1024)]
 _SIZE_16 = _SIZES[16]
+_BOOLEANS = {False: b"\x00", True: b"\x01"}
 
 
 def encoder(cast: str) -> Encoder:
@@ -39,7 +40,7 @@ def _array(oid: int, one: _One, column: _Column, values: Sequence[Any]) -> bytes
         return _ARRAY.pack(0, 0, oid, 0, 1)[:12]
     try:
         items = column(values)
-    except (AttributeError, IndexError, TypeError, error):
+    except (AttributeError, LookupError, TypeError, error):
         # A None among them, or a large one; what cannot be written at all fails again.
         items = b"".join(_NULL if value is None else _sized(one(value)) for value in values)
     return _ARRAY.pack(1, 1, oid, len(values), 1) + items
@@ -81,12 +82,8 @@ def _byteas(values: Sequence[bytes]) -> bytes:
     return b"".join([_SIZES[len(value)] + value for value in values])
 
 
-def _boolean(value: bool) -> bytes:  # noqa: FBT001 (a codec takes one value)
-    return b"\x01" if value else b"\x00"
-
-
 def _booleans(values: Sequence[bool]) -> bytes:
-    return _byteas([*map(_boolean, values)])
+    return _byteas([_BOOLEANS[value] for value in values])
 
 
 _TYPES: Mapping[str, tuple[int, _One, _Column]] = {
@@ -95,7 +92,7 @@ _TYPES: Mapping[str, tuple[int, _One, _Column]] = {
     "integer": (23, _INT4.pack, _integers),
     "text": (25, str.encode, _texts),
     "bytea": (17, bytes, _byteas),
-    "boolean": (16, _boolean, _booleans),
+    "boolean": (16, _BOOLEANS.__getitem__, _booleans),
     "timestamptz": (1184, _timestamp, _timestamps),
 }
 """OID, what writes one value, what writes a column without NULLs, sizes included: that is the

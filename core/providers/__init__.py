@@ -2,7 +2,7 @@
 
 A dialect is pure: it turns an ask into a `Call` and an answer into pieces, and never
 touches a socket, a clock or a setting. `driver.Driver` does all HTTP. To add a provider:
-write `core/providers/<name>.py` (an `OpenAI-compatible` one subclasses and overrides what
+write `core/providers/<name>.py` (one that nearly speaks OpenAI subclasses and overrides what
 differs), add its row to `DIALECTS`, its channels and prices to the catalogue, and its tapes
 to the contract test.
 

@@ -12,7 +12,7 @@ PREFIX = "qzjxcanary"
 text formats write it as it is."""
 
 _DIGITS = 14
-_WHOLE = re.compile(PREFIX.encode() + rb"[0-9a-z]{%d}" % _DIGITS, re.IGNORECASE)
+_WHOLE = re.compile(PREFIX.encode() + rb"[0-9a-z]{%d}" % _DIGITS)
 
 
 def _encodings(text: str) -> Iterator[bytes]:
@@ -57,13 +57,13 @@ class Canaries:
         found = {what for word, what in self.secrets.items() if word.encode() in data}
         if not any(needle in data for needle in _NEEDLES):
             return found
-        whole = {match[0].decode().lower() for match in _WHOLE.finditer(data)}
+        whole = {match[0].decode() for match in _WHOLE.finditer(data)}
         found |= {self.fields.get(word, "a canary of another run") for word in whole}
         return found or {"an encoded canary"}
 
     def words_in(self, data: bytes) -> set[str]:
         """The canaries that stand in *data* as they are."""
-        return {match[0].decode().lower() for match in _WHOLE.finditer(data)}
+        return {match[0].decode() for match in _WHOLE.finditer(data)}
 
     def where(self, words: Iterable[str]) -> set[str]:
         """The fields of *words*."""
