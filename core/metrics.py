@@ -14,6 +14,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[object, ...], Counter] = {}
         self._calls = Counter(
             "reapi_calls", "RPCs ended", ("method", "code"), registry=self.registry
         )
@@ -49,16 +50,24 @@ class Metrics:
         """Count one event."""
         match event:
             case CallEnded(method, code):
-                self._calls.labels(method, code).inc()
+                self._count(self._calls, method, code)
             case AttemptEnded():
-                self._attempts.labels(event.channel, event.fault).inc()
+                self._count(self._attempts, event.channel, event.fault)
                 self._seconds.labels(event.channel).observe(event.milliseconds / 1000)
             case GenerationEnded(model, channel, state, reason):
-                self._generations.labels(model, channel, state, reason).inc()
+                self._count(self._generations, model, channel, state, reason)
             case Defect():
                 self._defects.inc()
             case _:
                 pass
+
+    def _count(self, counter: Counter, *labels: str) -> None:
+        """Count one; looking a child up by its labels costs more than counting."""
+        key = (id(counter), *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = counter.labels(*labels)
+        child.inc()
 
     def emit_to(self, emit: Emit) -> Emit:
         """An `Emit` that counts, and passes the event on."""

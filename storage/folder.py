@@ -6,16 +6,20 @@ storing one costs no directory of its own.
 """
 
 import asyncio
+import itertools
 import os
 import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 SMALL = 64 * 1024
 """Up to this many bytes a write is cheaper than a hop to a thread."""
 PIECE = 1024 * 1024
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*){0,7}\Z")
 
@@ -29,12 +33,18 @@ class Found:
 
 
 class FolderStore:
-    """Objects by name. All methods may raise OSError when the disk fails."""
+    """Objects by name. All methods may raise OSError when the disk fails.
+
+    Paths are strings here: a `Path` for each output costs more than the write itself.
+    """
 
     def __init__(self, root: Path, *, sync: bool = False) -> None:
-        self._root = root
-        self._sync = sync
         root.mkdir(parents=True, exist_ok=True)
+        self._root = str(root)
+        self._sync = sync
+        # Drafts of other processes on the same folder have other names.
+        self._draft = f"{secrets.token_hex(8)}-"
+        self._numbers = itertools.count()
 
     async def put(self, name: str, data: bytes) -> None:
         """Store *data* under *name*; an object of that name is replaced."""
@@ -46,30 +56,24 @@ class FolderStore:
 
     async def find(self, name: str) -> Found | None:
         """Look an object up; None when there is none of that name."""
-        if not is_name(name):
-            return None
-        try:
-            status = self._path(name).stat()
-        except FileNotFoundError:
-            return None
-        return Found(status.st_size, status.st_mtime)
+        return self._found(name) if is_name(name) else None
 
     async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes from *offset*, at most *limit* (0: to the end), in pieces ≤ 1 MiB.
 
         Raises FileNotFoundError.
         """
-        path = self._path(name)
         if not is_name(name):
             raise FileNotFoundError
-        with path.open("rb") as file:
+        with self._open(name) as file:
             file.seek(offset)
-            left = limit or (path.stat().st_size - offset)
+            left = limit or (os.fstat(file.fileno()).st_size - offset)
             while left > 0:
                 size = min(PIECE, left)
-                piece = (
-                    file.read(size) if size <= SMALL else await asyncio.to_thread(file.read, size)
-                )
+                if size <= SMALL:
+                    piece = file.read(size)
+                else:
+                    piece = await asyncio.to_thread(file.read, size)
                 if not piece:
                     return
                 left -= len(piece)
@@ -77,34 +81,45 @@ class FolderStore:
 
     async def delete(self, name: str) -> bool:
         """Remove an object; False when there was none."""
+        return self._unlink(name)
+
+    def _found(self, name: str) -> Found | None:
         try:
-            self._path(name).unlink()
+            status = Path(self._path(name)).stat()
+        except FileNotFoundError:
+            return None
+        return Found(status.st_size, status.st_mtime)
+
+    def _open(self, name: str) -> BinaryIO:
+        return Path(self._path(name)).open("rb")
+
+    def _unlink(self, name: str) -> bool:
+        try:
+            Path(self._path(name)).unlink()
         except FileNotFoundError:
             return False
         return True
 
-    def _path(self, name: str) -> Path:
-        flat = name.replace("/", "~")
-        shard = sum(name.encode()[-28:]) & 0xFF
-        return self._root / f"{shard:02x}" / flat
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{sum(name.encode()[-28:]) & 0xFF:02x}/{name.replace('/', '~')}"
 
-    def _write(self, path: Path, data: bytes) -> None:
-        draft = Path(f"{path}.{secrets.token_hex(6)}.part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    def _write(self, path: str, data: bytes) -> None:
+        folder = path[: path.rindex("/")]
+        draft = f"{folder}/{self._draft}{next(self._numbers)}.part"
         try:
-            descriptor = os.open(draft, flags, 0o600)
+            descriptor = os.open(draft, _NEW, 0o600)
         except FileNotFoundError:  # the first object of its shard
-            draft.parent.mkdir(exist_ok=True)
-            descriptor = os.open(draft, flags, 0o600)
+            Path(folder).mkdir(exist_ok=True)
+            descriptor = os.open(draft, _NEW, 0o600)
         try:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
             if self._sync:
                 os.fsync(descriptor)
-            draft.replace(path)
+            os.replace(draft, path)  # noqa: PTH105 - on the hot path, see above
         except OSError:
-            draft.unlink(missing_ok=True)
+            Path(draft).unlink(missing_ok=True)
             raise
         finally:
             os.close(descriptor)

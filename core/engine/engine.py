@@ -35,7 +35,7 @@ from core.engine.order import Order
 from core.engine.outputs import Kept, Store, discard, keep
 from core.engine.records import Claimed, Replay
 from core.errors import GatewayError, Reason, describe
-from core.log import Emit, defect
+from core.log import Emit, GenerationEnded, defect
 from core.model import Failure, Generation, GenerationState
 from core.policy.decisions import Attempt, Stop
 from core.policy.failover import Failover, Fleet
@@ -307,6 +307,7 @@ class Engine:
         )
         outputs = [OutputReady(item.asset, item.data) for item in kept]
         running.live.publish(*outputs, Charged(charged, made.report.usage), Completed(ended))
+        self._report(ended, course)
 
     async def _close(self, running: Running, outcome: Outcome, kept: list[Kept]) -> bool:
         """Commit the end; False when it was not ours to end, and then the caller is told."""
@@ -332,7 +333,18 @@ class Engine:
         except (CommitUnanswered, CommitRejected) as unrecorded:
             # The stray pass voids it later; the caller is told now.
             self._emit(defect("void", unrecorded))
-        running.live.publish(Failed(error, _failed(running.accepted, error, outcome)))
+        failed = _failed(running.accepted, error, outcome)
+        running.live.publish(Failed(error, failed))
+        self._report(failed, course)
+
+    def _report(self, ended: Generation, course: Course) -> None:
+        reason = ended.failure.reason if ended.failure is not None else ""
+        milliseconds = (monotonic() - course.accepted) * 1000
+        self._emit(
+            GenerationEnded(
+                ended.model, ended.channel, ended.state, reason, ended.attempt_count, milliseconds
+            )
+        )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

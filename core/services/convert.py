@@ -1,7 +1,7 @@
 """Our words as protobuf messages."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -15,6 +15,9 @@ from reapi.v1 import generation_service_pb2 as pb
 
 PIECE = 1024 * 1024
 """Bytes of content in one message (design.md 3)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 KINDS = {
     Kind.IMAGE: resource.KIND_IMAGE,
@@ -34,9 +37,9 @@ STATES = {
 
 def timestamp(moment: datetime) -> Timestamp:
     """An aware time as a Timestamp."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+    micros = (moment - _EPOCH) // _MICROSECOND
+    seconds, rest = divmod(micros, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000)
 
 
 class Converter:
