@@ -48,7 +48,7 @@ from core.services.models import ModelService
 from core.services.register import Services
 from storage.committer import Committer
 from storage.folder import FolderStore
-from storage.pool import connection_string, open_pool
+from storage.pool import Pool, connection_string, open_pool
 
 ADMIN_PURPOSE = "admin-token"
 MAXIMUM_CALLS = 10_000
@@ -130,18 +130,15 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         metrics.watch_running(lambda: engine.running)
         admission = Admission(config.maximum_calls, config.maximum_bytes)
         registry = Registry(pool)
+        convert = Converter(config.public_url)
         services = Services(
-            GenerationService=GenerationService(
-                engine, library, admission, store, Converter(config.public_url)
-            ),
+            GenerationService=GenerationService(engine, library, admission, store, convert),
             ModelService=ModelService(config.catalogue),
             BillingService=BillingService(Balances(pool)),
             AdminService=AdminService(registry, committer, config.keyring),
         )
         supervisor = await stack.enter_async_context(Supervisor(emit))
-        directory = KeyDirectory(pool)
-        conninfo = connection_string(config.database_url, "reapi-keys")
-        supervisor.run("keys", lambda: directory.listen(lambda: _connect(conninfo)))
+        directory = _listening_directory(config, pool, supervisor)
         adoption = Adoption(LeasesSql(pool), reads, committer, engine.is_running)
         Upkeep(pool, lease, adoption, fleet.health, emit).start(supervisor)
         authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
@@ -161,6 +158,14 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
             health=health,
             admin_token=token,
         )
+
+
+def _listening_directory(config: CoreConfig, pool: Pool, supervisor: Supervisor) -> KeyDirectory:
+    """The directory of keys, and the loop that hears of revocations."""
+    directory = KeyDirectory(pool)
+    conninfo = connection_string(config.database_url, "reapi-keys")
+    supervisor.run("keys", lambda: directory.listen(lambda: _connect(conninfo)))
+    return directory
 
 
 async def _connect(conninfo: str) -> psycopg.AsyncConnection[tuple[object, ...]]:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from psycopg import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from accounts.limits import KeyRelease, KeyUse
@@ -199,6 +200,13 @@ class PostgresHouse:
         await self.fund(made, credit)
         return made
 
+    async def another_key(self, customer: Customer) -> Customer:
+        """The same account with a further key."""
+        made = Customer(customer.account_id, uuid4())
+        async with self.pool.connection() as connection:
+            await make_key(connection, made, 100_000, 1000)
+        return made
+
     async def fund(self, customer: Customer, credit: int) -> None:
         assert isinstance(await self.commit(customer.credit(credit)), Committed)
 
@@ -310,18 +318,17 @@ async def make_account(pool: Pool, customer: Customer, rate: int, concurrency: i
         await connection.execute(
             "INSERT INTO account (account_id, name) VALUES (%s, 'test')", [customer.account_id]
         )
-        await connection.execute(
-            "INSERT INTO api_key (account_id, key_id, public_id, secret_hmac, name,"
-            " requests_per_minute, concurrency) VALUES (%s, %s, %s, %s, 'test', %s, %s)",
-            [
-                customer.account_id,
-                customer.key_id,
-                customer.key_id.hex,
-                os.urandom(32),
-                rate,
-                concurrency,
-            ],
-        )
+        await make_key(connection, customer, rate, concurrency)
+
+
+async def make_key(
+    connection: AsyncConnection[Any], customer: Customer, rate: int, concurrency: int
+) -> None:
+    await connection.execute(
+        "INSERT INTO api_key (account_id, key_id, public_id, secret_hmac, name,"
+        " requests_per_minute, concurrency) VALUES (%s, %s, %s, %s, 'test', %s, %s)",
+        [customer.account_id, customer.key_id, customer.key_id.hex, bytes(32), rate, concurrency],
+    )
 
 
 def participants() -> tuple[RecordsSql, LimitsSql, LedgerSql]:

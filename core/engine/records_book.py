@@ -105,18 +105,12 @@ class RecordsBook:
         self._unclaimable: set[UUID] = set()
 
     def recalls(self, part: Part) -> bool:
-        match part:
-            case NewGeneration():
-                return self._standing(part.account_id, part.id) is not None or (
-                    self._remembered(part) == Replay(part.id)
-                )
-            case SubmitAttempt():
-                name = (part.generation_id, part.attempt.number)
-                return self._found.attempts.get(name) == part.attempt.mark
-            case _:
-                # An end is recognised by the transfer that it travels with, as a beginning is
-                # that has no idempotency key; the others may be done twice.
-                return False
+        # Beginnings and ends are recognised by the transfers that they travel with; what
+        # travels alone may be done twice, except the submission of an attempt.
+        if not isinstance(part, SubmitAttempt):
+            return False
+        name = (part.generation_id, part.attempt.number)
+        return self._found.attempts.get(name) == part.attempt.mark
 
     def recall(self, part: Part) -> GenerationState | None:
         return self._answer(part)

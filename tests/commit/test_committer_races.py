@@ -66,9 +66,15 @@ async def reported(process: Process, most: int | None = None) -> list[tuple[str,
 
 
 async def race(house: PostgresHouse, processes: int, each: int, affordable: Sequence[int]) -> None:
-    """All hold on the same accounts at once; exactly the affordable ones are granted."""
+    """All hold on the same accounts at once; exactly the affordable ones are granted.
+
+    Each process has keys of its own, so that only the balances are contended for.
+    """
     customers = [await house.customer(credit=IMAGE * count) for count in affordable]
-    plans = [plan(seed, each, *customers) for seed in range(processes)]
+    plans = [
+        plan(seed, each, *[await house.another_key(customer) for customer in customers])
+        for seed in range(processes)
+    ]
     async with clients(house.url, plans, at_once=20, what="holds") as running:
         for process in running:
             begin(process)
@@ -92,6 +98,21 @@ async def test_four_processes_share_many_balances_without_a_deadlock(
 ) -> None:
     await race(postgres_house, processes=4, each=105, affordable=[5, 100, 0, 13, 60, 21, 40])
     assert await deadlocks(postgres_house) == 0
+
+
+async def test_four_processes_share_the_slots_of_one_key_exactly(
+    postgres_house: PostgresHouse,
+) -> None:
+    customer = await postgres_house.customer(credit=IMAGE * 1000, concurrency=37)
+    plans = [plan(seed, 30, customer) for seed in range(4)]
+    async with clients(postgres_house.url, plans, at_once=10, what="holds") as running:
+        for process in running:
+            begin(process)
+        verdicts = await asyncio.gather(*map(reported, running))
+
+    words = Counter(verdict for said in verdicts for _, _, verdict in said)
+    assert words == {"ok": 37, "LimitExceeded": 83}
+    assert await postgres_house.in_flight(customer) == 37
 
 
 @pytest.mark.prove

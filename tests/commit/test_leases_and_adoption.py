@@ -176,6 +176,19 @@ async def test_a_heartbeat_renews_or_takes_a_new_lease() -> None:
     assert (keeper.epoch, keeper.is_valid(store.now + 6)) == (2, True)
 
 
+async def test_a_slow_heartbeat_counts_from_when_it_was_sent() -> None:
+    store = Store()
+    keeper = LeaseKeeper(store, lambda: store.now)
+    await keeper.acquire()
+    store.renewed, store.takes = [True], 1.5
+    sent_at = store.now
+
+    await keeper.heartbeat()
+
+    assert keeper.is_valid(sent_at + LEASE_SECONDS - MARGIN_SECONDS - 0.001)
+    assert not keeper.is_valid(sent_at + LEASE_SECONDS - MARGIN_SECONDS)
+
+
 async def test_the_keeper_survives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.01)
     store = Store()

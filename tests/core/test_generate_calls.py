@@ -1,12 +1,9 @@
 """GenerationService.Generate, over a real channel and over the local one."""
 
 import asyncio
-from typing import Any
 
 import grpc
 import pytest
-from google.rpc.error_details_pb2 import ErrorInfo
-from google.rpc.status_pb2 import Status
 
 from core.body import Body
 from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError
@@ -16,44 +13,7 @@ from reapi.v1 import generation_pb2 as resource
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
 from tests.fix_core import DELIVERY, KEY, METADATA, PNG
-
-SECONDS = 10
-
-
-def start(prompt: str = "a lighthouse", **changes: Any) -> pb.GenerateRequest:
-    spec = pb.GenerationSpec(model="gpt-image-2")
-    spec.parameters.prompt = prompt
-    for name, value in changes.pop("spec", {}).items():
-        setattr(spec, name, value)
-    return pb.GenerateRequest(start=pb.GenerateStart(spec=spec, **changes))
-
-
-def reason_of(error: grpc.RpcError) -> ErrorInfo:
-    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    info = ErrorInfo()
-    assert Status.FromString(details).details[0].Unpack(info)
-    return info
-
-
-def failed_reason(event: pb.GenerationEvent) -> str:
-    info = ErrorInfo()
-    event.failed.status.details[0].Unpack(info)
-    return info.reason
-
-
-async def generate(channel: Any, *messages: pb.GenerateRequest) -> list[pb.GenerationEvent]:
-    call = rpc.GenerationServiceStub(channel).Generate(metadata=METADATA, timeout=SECONDS)
-    try:
-        await call.initial_metadata()
-        for message in messages:
-            await call.write(message)
-        return [response.event async for response in call]
-    finally:
-        call.cancel()
-
-
-def kinds(events: list[pb.GenerationEvent]) -> list[str]:
-    return [event.WhichOneof("event") for event in events]
+from tests.generating import SECONDS, failed_reason, generate, kinds, reason_of, start
 
 
 async def test_a_generation_streams_its_life_and_is_charged_once(channel, core):
@@ -328,57 +288,6 @@ async def test_out_of_credits_asks_nobody(channel, core):
     assert info.reason == "INSUFFICIENT_CREDITS"
     assert dict(info.metadata) == {"needed_micros": "7000", "available_micros": "6000"}
     assert len(core.upstream.asked) == 142
-
-
-async def test_get_list_watch_and_delete_see_only_the_accounts_own(channel, core):
-    stub = rpc.GenerationServiceStub(channel)
-    names = [(await generate(channel, start()))[-1].completed.generation.name for _ in range(3)]
-    listed = await stub.ListGenerations(pb.ListGenerationsRequest(page_size=2), metadata=METADATA)
-    rest = await stub.ListGenerations(
-        pb.ListGenerationsRequest(page_size=2, page_token=listed.next_page_token), metadata=METADATA
-    )
-    found = [item.name for item in (*listed.generations, *rest.generations)]
-
-    assert found == names[::-1]
-    watched = [
-        response.event
-        async for response in stub.WatchGeneration(
-            pb.WatchGenerationRequest(name=names[0]), metadata=METADATA
-        )
-    ]
-    assert kinds(watched) == ["accepted", "attempt", "output", "usage", "completed"]
-    deleted = await stub.DeleteGeneration(
-        pb.DeleteGenerationRequest(name=names[0]), metadata=METADATA
-    )
-    assert deleted.deleted_asset_count == 1
-    assert len(core.store.objects) == 2
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.GetGeneration(pb.GetGenerationRequest(name=names[0]), metadata=METADATA)
-    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-@pytest.mark.parametrize(
-    "name", ["", "generations/x", "generations/" + "0" * 32, "gen_" + "1" * 32]
-)
-async def test_a_name_that_is_nobodys_is_not_found(channel, name):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await rpc.GenerationServiceStub(channel).GetGeneration(
-            pb.GetGenerationRequest(name=name), metadata=METADATA
-        )
-
-    assert reason_of(caught.value).reason == "GENERATION_NOT_FOUND"
-
-
-async def test_what_is_not_built_says_so(channel):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await rpc.GenerationServiceStub(channel).QuoteGeneration(
-            pb.QuoteGenerationRequest(), metadata=METADATA
-        )
-
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert dict(reason_of(caught.value).metadata) == {
-        "endpoint": "GenerationService.QuoteGeneration"
-    }
 
 
 async def test_every_call_leaves_one_event_without_content(channel, core):

@@ -46,7 +46,7 @@ def search(gateway: Gateway, temporary: Path, canaries: Canaries) -> list[Findin
         look("command line", str(pid), command_line(pid))
         look("environment", str(pid), environment(pid))
         for name, data in open_files(pid).items():
-            look("open file", name, data)
+            look("open file" if "/postgres/data/" not in name else "database", name, data)
     look("metrics", "/metrics", httpx.get(f"{gateway.rest}/metrics", timeout=20).content)
     return sorted(found)
 

@@ -102,8 +102,9 @@ class Run:
         own = set()
 
         def plant(where):
-            own.add(self.canaries.plant(f"raw: {where}"))
-            return max(own, key=list(self.canaries.fields).index)
+            word = self.canaries.plant(f"raw: {where}")
+            own.add(word)
+            return word
 
         for data in tainted_rest.raw(plant):
             reader, writer = await asyncio.open_connection(url.hostname, url.port)
@@ -216,7 +217,7 @@ async def test_nothing_that_callers_sent_is_found_anywhere(
             findings = search(gateway, temporary, canaries)
             await killed_in_flight(run)
         finally:
-            gateway.process.kill()
+            gateway.kill()
         with running(tmp_path / "home", **environment) as again:
             await at_rest(again, run.key)
             findings += search(again, temporary, canaries)
