@@ -8,7 +8,8 @@ from collections.abc import Mapping
 _PR_SET_DUMPABLE = 4
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP_BYTES = 32 << 20
+_KEEP_BYTES = 64 << 20
+_MAP_BYTES = 32 << 20
 
 _TRACING = ("GRPC_TRACE", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONFAULTHANDLER")
 
@@ -44,5 +45,5 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):
-            libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+            libc.mallopt(_M_MMAP_THRESHOLD, _MAP_BYTES)
             libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)

@@ -69,9 +69,10 @@ class Committer:
         self._arrived = asyncio.Event()
         self._pipeline: Pipeline | None = None
         self._flusher: asyncio.Task[None] | None = None
+        self._is_open = False
 
     async def __aenter__(self) -> Self:
-        self._flusher = asyncio.create_task(self._run(), name="committer")
+        self._is_open = True
         return self
 
     async def __aexit__(
@@ -81,10 +82,10 @@ class Committer:
         trace: TracebackType | None,
     ) -> None:
         """Stop. Who still waits gets CommitUnanswered: let finishes finish before."""
-        assert self._flusher is not None
-        self._flusher.cancel()
-        await asyncio.wait([self._flusher])
-        self._hang_up()
+        self._is_open = False
+        if self._flusher is not None:
+            self._flusher.cancel()
+            await asyncio.wait([self._flusher])
 
     @property
     def is_connected(self) -> bool:
@@ -93,11 +94,13 @@ class Committer:
 
     async def commit(self, commit: Commit) -> Verdict:
         """See `storage.commits.Commits.commit`."""
-        assert self._flusher is not None, "not open"
+        if not self._is_open:
+            raise CommitUnanswered(in_doubt=False)
+        # Begun here, so that a defect that ended it costs only those who waited then.
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._run(), name="committer")
         loop = asyncio.get_running_loop()
         entry = _Entry(commit, loop.create_future(), loop.time() + commit.patience)
-        if self._flusher.done():
-            raise CommitUnanswered(in_doubt=False)
         self._queue.append(entry)
         self._arrived.set()
         return await entry.verdict
@@ -111,22 +114,23 @@ class Committer:
                 batch = self._next_batch()
                 await self._answer(batch)
         finally:
+            self._hang_up()
             for entry in (*batch, *self._queue):
                 entry.fail(CommitUnanswered(in_doubt=entry.in_doubt))
+            self._queue.clear()
 
     def _next_batch(self) -> list[_Entry]:
-        """What to flush now. Callers cancelled while they queued are left out: nothing happens."""
-        batch: list[_Entry] = []
-        while self._queue and len(batch) < _BATCH:
-            entry = self._queue.popleft()
-            if not entry.verdict.done():
-                batch.append(entry)
+        """What to flush now."""
+        batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
         if not self._queue:
             self._arrived.clear()
         return batch
 
     async def _answer(self, batch: Sequence[_Entry]) -> None:
-        """Give every entry its verdict or its error, in as many tries as its patience allows."""
+        """Give every entry its verdict or its error, in as many tries as its patience allows.
+
+        Callers that were cancelled before are left out: for them nothing happens.
+        """
         tries = 0
         while waiting := [entry for entry in batch if not entry.verdict.done()]:
             try:

@@ -63,7 +63,7 @@ class Pipeline:
         """Connect. Raises ConnectionLost."""
         try:
             connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
-        except psycopg.OperationalError:
+        except (psycopg.Error, OSError):
             raise ConnectionLost from None
         connection.pgconn.nonblocking = 1
         connection.pgconn.enter_pipeline_mode()
@@ -90,7 +90,7 @@ class Pipeline:
                 self._send(known, values)
             self._pg.pipeline_sync()
             results = await self._collect()
-        except psycopg.OperationalError:
+        except (psycopg.Error, OSError):
             raise ConnectionLost from None
         return self._read([known for known, _ in encoded], results)
 

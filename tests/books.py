@@ -69,7 +69,7 @@ def charged(connection: Connection, account_id: str) -> dict[str, int]:
 def states(connection: Connection, account_id: str) -> dict[str, int]:
     """How many generations of an account are in each state."""
     sql = "SELECT state, count(*) FROM generation WHERE account_id = %s GROUP BY state"
-    return dict(rows(connection, sql, UUID(account_id)))  # type: ignore[arg-type] # pairs
+    return dict(rows(connection, sql, UUID(account_id)))
 
 
 def rows(connection: Connection, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:

@@ -138,9 +138,12 @@ def specs() -> list[Spec]:
     """Every model of the fleet."""
     chained = {"401": TIMED_SAMPLES, "429": TIMED_SAMPLES}
     return [
-        *(Spec(f"one-{name}", (f"one-{name}", "good")) for name in FAULTS | HANGS),
+        *(Spec(f"one-{name}", (f"one-{name}", "good")) for name in {**FAULTS, **HANGS}),
         *(Spec(f"many-{name}", (f"many-{name}", "good")) for name in FAULTS),
-        *(Spec(f"timed-{name}", (f"timed-{name}", "good"), chained.get(name, 1)) for name in FAULTS),
+        *(
+            Spec(f"timed-{name}", (f"timed-{name}", "good"), chained.get(name, 1))
+            for name in FAULTS
+        ),
         *(Spec(f"stream-{name}", (f"stream-{name}", "good")) for name in STREAM_FAULTS),
         Spec("ejected", ("ejected", "good")),
         Spec("healthy", ("good",)),

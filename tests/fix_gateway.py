@@ -63,9 +63,9 @@ class Gateway:
         return made["id"], made["api_key"]
 
     def balance(self, key: str) -> dict[str, str]:
-        return httpx.get(
-            f"{self.rest}/api/v1/balance", headers=self.headers(key), timeout=20
-        ).json()
+        url = f"{self.rest}/api/v1/balance"
+        found: dict[str, str] = httpx.get(url, headers=self.headers(key), timeout=20).json()
+        return found
 
     def fault(self, channel: str, **fault: Any) -> None:
         answer = httpx.put(f"{self.demo['simulator_url']}/_faults/{channel}", json=fault)
@@ -84,7 +84,9 @@ class Gateway:
 
     def calls(self) -> dict[str, int]:
         """How many calls each channel of the demo has received."""
-        return httpx.get(f"{self.demo['simulator_url']}/_calls/count").json()["channels"]
+        answer = httpx.get(f"{self.demo['simulator_url']}/_calls/count").json()
+        counts: dict[str, int] = answer["channels"]
+        return counts
 
     def database(self, name: str = "reapi") -> psycopg.Connection[Any]:
         """A connection of our own to the embedded database; `postgres` is the superuser's."""
@@ -106,9 +108,7 @@ class Gateway:
         return self.process.wait(20)
 
 
-def start(
-    home: Path, program: Sequence[str] = ("-m", "gateway"), **environment: str
-) -> Gateway:
+def start(home: Path, program: Sequence[str] = ("-m", "gateway"), **environment: str) -> Gateway:
     """Start on free ports and wait until it is ready."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "demo.json.ready").unlink(missing_ok=True)

@@ -20,8 +20,10 @@ _FIELDS = (
 )
 _ODD_TEXT = st.one_of(
     st.text(max_size=40),
-    st.sampled_from(["", "\0", "\ud800", "\ufeff", "\u202e", "‮" * 9, "😀" * 99, "x" * 40_000]),
-    st.sampled_from(["auto", "0x0", "16x99999", "1e9", "-1", "null", "${jndi:x}", "'; --", "../.."]),
+    st.sampled_from(["", "\0", "\ud800", "\ufeff", "\u202e" * 9, "😀" * 99, "x" * 40_000]),
+    st.sampled_from(
+        ["auto", "0x0", "16x99999", "1e9", "-1", "null", "${jndi:x}", "'; --", "../.."]
+    ),
 )
 _ODD_NUMBER = st.one_of(
     st.integers(),
@@ -44,9 +46,7 @@ class Wire:
     data: bytes = field(repr=False)
 
 
-def request(
-    method: bytes, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes
-) -> bytes:
+def request(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
     """An HTTP/1.1 request that asks for the connection to be closed."""
     lines = [b"%s %s HTTP/1.1" % (method, path)]
     for name, value in (
@@ -117,7 +117,7 @@ _FILES = st.one_of(
 _PART_NAMES = st.sampled_from(
     ["image", "image[]", "image[0]", "image[999]", "image[x]", "mask", "mask[]", "markup", "file"]
 )
-_QUOTED = st.text(alphabet=string.printable + "é\\\"", max_size=20)
+_QUOTED = st.text(alphabet=string.printable + 'é\\"', max_size=20)
 
 
 def _part(name: str, content: bytes, filename: str | None) -> bytes:
@@ -208,7 +208,10 @@ _PATHS = st.one_of(
             *(b"/api/v1/generations/gen_x", b"/api/v1/generations/" + b"0" * 32, b"/%", b"/?" * 99),
             *(b"http://elsewhere/v1/models", b"/v1/chat/completions", b"/metrics/x", b"x"),
             *(b"/" + b"a" * 30_000, b"/api/v1/admin/accounts", b"/api/v1/generations:quote"),
-            *(b"/api/v1/generations/" + b"0" * 32 + b":watch?after_seq=x", b"/v1/videos/" + b"%2f" * 9),
+            *(
+                b"/api/v1/generations/" + b"0" * 32 + b":watch?after_seq=x",
+                b"/v1/videos/" + b"%2f" * 9,
+            ),
         ]
     ),
     st.binary(max_size=30).map(lambda data: b"/" + data.replace(b" ", b"").replace(b"\n", b"")),

@@ -1,6 +1,5 @@
 """What a process has started, as Linux tells it."""
 
-import os
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -55,7 +54,7 @@ def open_files(pid: int) -> dict[str, bytes]:
         return {}
     for descriptor in descriptors:
         try:
-            name = os.readlink(descriptor)
+            name = str(descriptor.readlink())
             if name.startswith("/") and not name.startswith(("/dev/", "/proc/")):
                 found[name] = descriptor.read_bytes()
         except OSError:

@@ -26,7 +26,8 @@ class Reply:
 
     @property
     def code(self) -> str | None:
-        return self.body.get("error", {}).get("code")
+        code: str | None = self.body.get("error", {}).get("code")
+        return code
 
     @property
     def generation(self) -> str:

@@ -39,6 +39,9 @@ PARAMETERS: Mapping[str, str] = {
 }
 """Their names of parameters in ours, where they differ."""
 
+STAGES = frozenset({"input", "output"})
+"""Where the safety system looks. Kept with the generation, so it must be one of these words."""
+
 # fmt: on
 
 
@@ -63,7 +66,7 @@ def refusal(error: Mapping[str, object], ask: Ask, reply: Reply | None = None) -
         fault,
         http_status=status,
         retry_after=retry_after(reply.headers, reply.received_at) if reply else None,
-        stage=stage if fault is Fault.CONTENT_POLICY else "",
+        stage=stage if fault is Fault.CONTENT_POLICY and stage in STAGES else "",
         parameter=_ours(parameter, ask) if fault is Fault.BAD_REQUEST else "",
         detail=message(error, "message"),
     )

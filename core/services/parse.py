@@ -32,6 +32,8 @@ ROLES = {
     parameters.Input.ROLE_AUDIO: Role.AUDIO,
 }
 _REQUEST_ID_LENGTH = 255
+_ENDPOINTS = frozenset({"/v1/images/generations", "/v1/images/edits"})
+"""Route templates of bridges. Kept with the generation, so it must be one of these texts."""
 
 
 def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str) -> Order:
@@ -65,7 +67,7 @@ def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str
         idempotency_key=Body(spec.request_id) if spec.request_id else None,
         retry_number=spec.retry_number,
         routing=_routing(spec.routing),
-        endpoint=spec.endpoint,
+        endpoint=spec.endpoint if spec.endpoint in _ENDPOINTS else "",
         request_id=request_id,
     )
 

@@ -24,6 +24,7 @@ from storage.commits import Commit, Committed, Verdict
 from storage.committer import Committer
 from storage.pool import open_pool
 from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse, participants
+from tests.prove_options import Counts
 
 CONCURRENCY = 4
 
@@ -272,10 +273,10 @@ def test_the_laws_hold_on_postgresql(database_url: str) -> None:
 
 
 @pytest.mark.prove
-def test_the_laws_hold_in_memory_for_long() -> None:
-    over_memory(examples=3000, steps=60, random=True)
+def test_the_laws_hold_in_memory_for_long(counts: Counts) -> None:
+    over_memory(examples=counts.reduced(3000, 500), steps=60, random=True)
 
 
 @pytest.mark.prove
-def test_the_laws_hold_on_postgresql_for_long(database_url: str) -> None:
-    over_postgres(database_url, examples=300, steps=50, random=True)
+def test_the_laws_hold_on_postgresql_for_long(database_url: str, counts: Counts) -> None:
+    over_postgres(database_url, examples=counts.reduced(300, 60), steps=50, random=True)

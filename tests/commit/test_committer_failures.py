@@ -16,6 +16,7 @@ from storage.commits import Commit, CommitRejected, Committed, CommitUnanswered,
 from storage.committer import Committer
 from tests.fix_commit import Customer, PostgresHouse, participants
 from tests.fix_proxy import Proxy
+from tests.prove_options import Counts
 
 
 @pytest_asyncio.fixture
@@ -173,10 +174,12 @@ async def test_a_database_that_hangs_leaves_the_commit_in_doubt_and_is_left(
     lost = asyncio.create_task(shaky.commit(customer.open(new, patience=0.6)))
     await proxy.lost.wait()
     proxy.trouble = "freeze"
+    froze_at = asyncio.get_running_loop().time()
 
     with pytest.raises(CommitUnanswered) as caught:
         await lost
 
+    assert asyncio.get_running_loop().time() - froze_at < 1.5, "not even greeted, it gave up"
     assert caught.value.in_doubt
     assert await postgres_house.balance(customer) == Balance(100_000, 8), "it had happened"
     proxy.trouble = "none"
@@ -190,6 +193,46 @@ async def test_connections_killed_at_random_cost_nobody_anything(
     postgres_house: PostgresHouse, customer: Customer, shaky: Committer
 ) -> None:
     await kill_and_check(postgres_house, customer, shaky, kills=12, workers=24)
+
+
+@pytest.mark.prove
+async def test_many_connections_killed_at_random_cost_nobody_anything(
+    postgres_house: PostgresHouse, customer: Customer, shaky: Committer, counts: Counts
+) -> None:
+    kills = counts.reduced(400, 80)
+    await kill_and_check(postgres_house, customer, shaky, kills=kills, workers=64)
+
+
+@pytest.mark.prove
+async def test_answers_lost_at_random_cost_nobody_anything(
+    postgres_house: PostgresHouse,
+    customer: Customer,
+    shaky: Committer,
+    proxy: Proxy,
+    counts: Counts,
+) -> None:
+    held = charged = 0
+    for round_ in range(counts.reduced(300, 60)):
+        chance = random.Random(round_)
+        new = [customer.new(chance.randrange(30)) for _ in range(chance.randrange(1, 30))]
+        for trouble_before in ("holds", "ends"):
+            proxy.trouble = chance.choice(["none", "lose commit", "lose answer"])
+            if trouble_before == "holds":
+                commits = [customer.open(one) for one in new]
+            else:
+                commits = [customer.settle(one, one.quoted_micros // 2) for one in new]
+            verdicts = await asyncio.gather(*map(shaky.commit, commits))
+            if trouble_before == "holds":
+                new = [
+                    one for one, v in zip(new, verdicts, strict=True) if isinstance(v, Committed)
+                ]
+                held += len(new)
+            else:
+                assert {type(verdict) for verdict in verdicts} <= {Committed}
+        charged += sum(one.quoted_micros // 2 for one in new)
+        proxy.trouble = "none"
+    assert held > 0
+    assert await postgres_house.balance(customer) == Balance(100_000 - charged, 0)
 
 
 async def kill_and_check(
@@ -257,6 +300,23 @@ async def test_a_caller_that_leaves_during_the_flush_changes_nothing_for_the_oth
 
     assert isinstance(await stayer, Committed)
     assert await postgres_house.balance(customer) == Balance(100_000, 3), "it was under way"
+
+
+async def test_a_defect_that_ends_the_flusher_costs_only_who_waited(
+    postgres_house: PostgresHouse, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def defective(self: Committer, entries: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Committer, "_flush", defective)
+        with pytest.raises(CommitUnanswered):
+            await postgres_house.commit(customer.open(customer.new(1)))
+    flusher = postgres_house.committer._flusher
+    assert flusher is not None
+    assert isinstance(flusher.exception(), RuntimeError)
+
+    assert isinstance(await postgres_house.commit(customer.open(customer.new(1))), Committed)
 
 
 async def test_after_the_end_nothing_is_accepted(database_url: str) -> None:

@@ -16,6 +16,7 @@ from billing.ledger import Balance
 from storage.commits import Committed, Refused
 from tests.fix_commit import Customer, PostgresHouse
 from tests.fix_commit_client import IMAGE, Plan, plan, word
+from tests.prove_options import Counts
 
 HOME = Path(__file__).parents[2]
 
@@ -116,8 +117,10 @@ async def test_four_processes_share_the_slots_of_one_key_exactly(
 
 
 @pytest.mark.prove
-async def test_a_thousand_holds_on_fifty_credits(postgres_house: PostgresHouse) -> None:
-    for _ in range(5):
+async def test_a_thousand_holds_on_fifty_credits(
+    postgres_house: PostgresHouse, counts: Counts
+) -> None:
+    for _ in range(counts.reduced(5, 1)):
         await race(postgres_house, processes=4, each=250, affordable=[50])
         await race(postgres_house, processes=4, each=1000, affordable=[*range(0, 500, 10)])
     assert await deadlocks(postgres_house) == 0
@@ -190,9 +193,9 @@ async def test_a_murdered_process_loses_nothing_and_doubles_nothing(
 
 
 @pytest.mark.prove
-async def test_many_murdered_processes(postgres_house: PostgresHouse) -> None:
+async def test_many_murdered_processes(postgres_house: PostgresHouse, counts: Counts) -> None:
     told: Counter[str] = Counter()
-    for seed in range(100, 125):
+    for seed in range(100, 100 + counts.reduced(25, 8)):
         told += await murder(postgres_house, seed, at_once=random.Random(seed).randrange(1, 80))
 
     # Some died between the flush and the answer: that is what this is about.

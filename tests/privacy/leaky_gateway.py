@@ -24,7 +24,7 @@ from gateway.cli import main
 
 KEPT: list[Any] = []
 """What must stay open or alive until the process ends."""
-HOME = Path(os.environ.get("REAPI_HOME", "."))  # noqa: TID251 - a test's program, not the product
+HOME = Path(os.environ.get("REAPI_HOME", "."))
 
 
 def into_the_log(prompt: str) -> None:

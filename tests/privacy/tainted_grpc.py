@@ -87,9 +87,7 @@ class Caller:
         call = self._stub.Generate(metadata=self._metadata(name, own, {}), timeout=SECONDS)
         try:
             await call.initial_metadata()
-            await call.write(
-                pb.GenerateRequest(start=self._start(name, MODEL, 0, own, {}))
-            )
+            await call.write(pb.GenerateRequest(start=self._start(name, MODEL, 0, own, {})))
             await call.read()
         finally:
             call.cancel()
@@ -124,7 +122,7 @@ class Caller:
     async def _unknown_method(self, name: str) -> None:
         own: set[str] = set()
         path = f"/reapi.v1.GenerationService/{self._plant(f'{name}: method', own)}"
-        call = self._channel.unary_unary(path)
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
             await call(
                 self._plant(f"{name}: bytes", own).encode(),

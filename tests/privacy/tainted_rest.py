@@ -6,11 +6,14 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.privacy.canaries import Canaries
 
 Plant = Callable[[str], str]
+Body = Callable[[Plant], tuple[str, bytes]]
+"""Gives a content type and a body, and plants canaries in both."""
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 MODEL = "gpt-image-2"
 
@@ -37,7 +40,7 @@ class Maker:
     def make(
         self,
         name: str,
-        body: Callable[[Plant], "tuple[str, bytes]"],
+        body: Body,
         path: str = GENERATIONS,
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
@@ -57,7 +60,12 @@ class Maker:
             **tainted_headers(plant),
             **{key: value.replace("CANARY", plant(key)) for key, value in (headers or {}).items()},
         }
-        query = f"?{plant('query name')}={plant('query')}" if "?" not in path else plant("query")
+        if path.endswith("?"):  # a transcoded call, which refuses a query that it does not know
+            query = ""
+        elif "?" in path:
+            query = plant("query")
+        else:
+            query = f"?{plant('query name')}={plant('query')}"
         while "CANARY" in path:
             path = path.replace("CANARY", plant("path"), 1)
         return Tainted(name, method, path + query, sent, content, frozenset(own))
@@ -81,7 +89,7 @@ def tainted_headers(plant: Plant) -> dict[str, str]:
 # ---- bodies
 
 
-def as_json(**fields: Any) -> Callable[[Plant], tuple[str, bytes]]:
+def as_json(**fields: Any) -> Body:
     """A JSON body; CANARY in a text or a name is replaced by a canary of its own."""
 
     def body(plant: Plant) -> tuple[str, bytes]:
@@ -94,18 +102,16 @@ def as_json(**fields: Any) -> Callable[[Plant], tuple[str, bytes]]:
 def _planted(text: str, plant: Plant) -> str:
     pieces = text.split("CANARY")
     return pieces[0] + "".join(
-        plant(f"json after {before[-24:]}") + after for before, after in zip(pieces, pieces[1:])
+        plant(f"json after {before[-24:]}") + after for before, after in pairwise(pieces)
     )
 
 
-def as_text(kind: str, text: str) -> Callable[[Plant], tuple[str, bytes]]:
+def as_text(kind: str, text: str) -> Body:
     """Any other body."""
     return lambda plant: (kind, _planted(text, plant).encode())
 
 
-def as_form(
-    images: int = 1, ending: bytes = b"--edge--\r\n", **fields: str
-) -> Callable[[Plant], tuple[str, bytes]]:
+def as_form(images: int = 1, ending: bytes = b"--edge--\r\n", **fields: str) -> Body:
     """A form with pictures that carry canaries: in their names, their types and inside."""
 
     def body(plant: Plant) -> tuple[str, bytes]:
@@ -145,7 +151,7 @@ def tainted_png(word: str, side: int = 8) -> bytes:
     )
 
 
-def as_json_edit(**fields: Any) -> Callable[[Plant], tuple[str, bytes]]:
+def as_json_edit(**fields: Any) -> Body:
     """A JSON edit whose pictures are data URLs."""
 
     def body(plant: Plant) -> tuple[str, bytes]:
@@ -169,8 +175,8 @@ def good(maker: Maker) -> Iterator[Tainted]:
     yield maker.make("edit a stream", as_form(stream="true", partial_images="1"), EDITS)
     yield maker.make("edit json", as_json_edit(), EDITS)
     yield maker.make("models", as_text("text/plain", "CANARY"), "/v1/models", "GET")
-    yield maker.make("balance", as_text("text/plain", "CANARY"), "/api/v1/balance", "GET")
-    yield maker.make("list", as_text("text/plain", ""), "/api/v1/generations", "GET")
+    yield maker.make("balance", as_text("text/plain", "CANARY"), "/api/v1/balance?", "GET")
+    yield maker.make("list", as_text("text/plain", ""), "/api/v1/generations?", "GET")
 
 
 def upstream_failures(maker: Maker, models: Mapping[str, str]) -> Iterator[Tainted]:
@@ -181,56 +187,81 @@ def upstream_failures(maker: Maker, models: Mapping[str, str]) -> Iterator[Taint
         yield maker.make(f"{name}, edit", as_form(model=model), EDITS)
 
 
+WRONG_FIELDS: Mapping[str, dict[str, Any]] = {
+    "unknown field": {"CANARY": "CANARY"},
+    "wrong model": {"model": "CANARY"},
+    "wrong size": {"size": "CANARY"},
+    "wrong type": {"n": "CANARY", "stream": "CANARY"},
+    "wrong choice": {"quality": "CANARY", "background": "CANARY"},
+    "wrong format": {"response_format": "CANARY"},
+    "nested": {"style": {"CANARY": ["CANARY", {"CANARY": 1}]}},
+    "no prompt": {"prompt": None, "negative_prompt": "CANARY"},
+    "long prompt": {"prompt": "CANARY" + "x" * 33_000},
+    "wrong image": {"images": [{"image_url": "https://CANARY.example/CANARY"}]},
+    "wrong data": {"images": [{"image_url": "data:image/png;base64,CANARY!"}]},
+    "file id": {"images": [{"file_id": "CANARY"}]},
+}
+WRONG_BODIES: Mapping[str, Body] = {
+    "cut json": as_text("application/json", '{"prompt": "CANARY", "model": "CANARY'),
+    "no object": as_text("application/json", '["CANARY"]'),
+    "no json": as_text("application/json", "CANARY"),
+    "wrong media type": as_text("text/CANARY", "CANARY"),
+}
+WRONG_FORMS: Mapping[str, Body] = {
+    "no boundary": as_text("multipart/form-data", "CANARY"),
+    "cut form": as_form(ending=b""),
+    "unknown part": as_form(CANARY="CANARY"),
+    "wrong part": as_form(n="CANARY"),
+    "no form": as_text("multipart/form-data; boundary=edge", "--edge\r\nCANARY: CANARY\r\n"),
+    "no picture": as_form(images=0, image="CANARY"),
+}
+WRONG_PATHS: Mapping[str, str] = {
+    "unknown path": "/v1/CANARY",
+    "unknown model": "/v1/models/CANARY",
+    "unknown output": "/media/tasks/CANARY/0.png",
+    "unknown generation": "/api/v1/generations/CANARY?",
+    "wrong query": "/api/v1/generations/CANARY",
+    "wrong page": "/api/v1/generations?page_token=CANARY&order=",
+    "unknown root": "/CANARY",
+}
+
+
 def refused(maker: Maker) -> Iterator[Tainted]:
     """Requests that are wrong in themselves, or ask for what is not there."""
     for stage in ("moderation_blocked", "moderation_blocked_output"):
         yield maker.make(stage, as_json(prompt=f"{stage} CANARY"))
         yield maker.make(f"{stage}, edit", as_form(prompt=f"{stage} CANARY"), EDITS)
         yield maker.make(f"{stage}, stream", as_json(prompt=f"{stage} CANARY", stream=True))
-    for name, fields in {
-        "unknown field": {"CANARY": "CANARY"},
-        "wrong model": {"model": "CANARY"},
-        "wrong size": {"size": "CANARY"},
-        "wrong type": {"n": "CANARY", "stream": "CANARY"},
-        "wrong choice": {"quality": "CANARY", "background": "CANARY"},
-        "wrong format": {"response_format": "CANARY"},
-        "nested": {"style": {"CANARY": ["CANARY", {"CANARY": 1}]}},
-        "no prompt": {"prompt": None, "negative_prompt": "CANARY"},
-        "long prompt": {"prompt": "CANARY" + "x" * 33_000},
-        "wrong image": {"images": [{"image_url": "https://CANARY.example/CANARY"}]},
-        "wrong data": {"images": [{"image_url": "data:image/png;base64,CANARY!"}]},
-        "file id": {"images": [{"file_id": "CANARY"}]},
-    }.items():
-        path = EDITS if "images" in fields else GENERATIONS
-        yield maker.make(name, as_json(**fields), path)
-    for name, body in {
-        "cut json": as_text("application/json", '{"prompt": "CANARY", "model": "CANARY'),
-        "no object": as_text("application/json", '["CANARY"]'),
-        "no json": as_text("application/json", "CANARY"),
-        "wrong media type": as_text("text/CANARY", "CANARY"),
-        "no boundary": as_text("multipart/form-data", "CANARY"),
-        "cut form": as_form(ending=b""),
-        "unknown part": as_form(CANARY="CANARY"),
-        "wrong part": as_form(n="CANARY"),
-        "no form": as_text("multipart/form-data; boundary=edge", "--edge\r\nCANARY: CANARY\r\n"),
-        "no picture": as_form(images=0, image="CANARY"),
-    }.items():
-        yield maker.make(name, body, EDITS if "form" in name or "part" in name else GENERATIONS)
-    for name, path in {
-        "unknown path": "/v1/CANARY",
-        "unknown model": "/v1/models/CANARY",
-        "unknown output": "/media/tasks/CANARY/0.png",
-        "unknown generation": "/api/v1/generations/CANARY",
-        "wrong page": "/api/v1/generations?page_token=CANARY&order=",
-        "unknown root": "/CANARY",
-    }.items():
+    for name, fields in WRONG_FIELDS.items():
+        yield maker.make(name, as_json(**fields), EDITS if "images" in fields else GENERATIONS)
+    for name, body in WRONG_BODIES.items():
+        yield maker.make(name, body)
+    for name, body in WRONG_FORMS.items():
+        yield maker.make(name, body, EDITS)
+    for name, path in WRONG_PATHS.items():
         yield maker.make(name, as_text("text/plain", "CANARY"), path, "GET")
     for path in ("/v1/chat/completions", "/v1/videos", "/v1/files", "/api/v1/tasks/CANARY"):
         yield maker.make(f"not built: {path}", as_json(messages="CANARY"), path)
-    spec = {"model": MODEL, "parameters": {"prompt": "CANARY", "extras": {"CANARY": {}}}}
-    yield maker.make("transcoded", as_json(spec=spec), "/api/v1/generations")
     yield maker.make("routing", as_json(), headers={"x-reapi-routing": "only=CANARY"})
     yield maker.make("method", as_json(), "/v1/models", "DELETE")
+
+
+def transcoded(maker: Maker) -> Iterator[Tainted]:
+    """Calls of the contract in JSON."""
+    parameters = {"prompt": "CANARY", "end_user_id": "CANARY"}
+    good = {"model": MODEL, "parameters": parameters, "request_id": "CANARY", "endpoint": "CANARY"}
+    for name, changes in {
+        "transcoded": {},
+        "transcoded extra": {
+            "parameters": {**parameters, "extras": {"CANARY": {"text": "CANARY"}}}
+        },
+        "transcoded callback": {"callback_url": "https://CANARY.example/CANARY"},
+        "transcoded quote": {"quote_token": "CANARY"},
+        "transcoded routing": {"routing": {"only_channels": ["CANARY"], "regions": ["CANARY"]}},
+        "transcoded wrong": {"CANARY": "CANARY"},
+    }.items():
+        body = as_text("application/json", json.dumps({"spec": {**good, **changes}}))
+        yield maker.make(name, body, "/api/v1/generations?")
 
 
 def keyless(maker: Maker) -> Iterator[Tainted]:
@@ -258,10 +289,8 @@ def raw(plant: Plant) -> list[bytes]:
         "CANARY /CANARY HTTP/1.1\r\nhost: CANARY\r\n\r\n",
         "GET /CANARY HTTP/9.9\r\nCANARY\r\n\r\n",
         "POST /v1/images/generations HTTP/1.1\r\nhost: x\r\ncontent-length: CANARY\r\n\r\nCANARY",
-        "POST /v1/images/generations HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
-        "CANARY\r\nCANARY\r\n",
-        "GET / HTTP/1.1\r\nhost: CANARY\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        "sec-websocket-key: CANARY\r\n\r\n",
+        "POST /v1/models HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nCANARY\r\nCANARY",
+        "GET / HTTP/1.1\r\nupgrade: CANARY\r\nconnection: upgrade\r\nhost: CANARY\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: x\r\n" + "CANARY: CANARY\r\n" * 150 + "\r\n",
         "GET /" + "CANARY" * 3_000 + " HTTP/1.1\r\nhost: x\r\n\r\n",
     ]

@@ -6,6 +6,7 @@ on every error, on a lost caller and on kill -9. Its twin leaks on purpose, into
 
 import asyncio
 import base64
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,10 +24,11 @@ from tests.privacy.echoing import WAYS, echoing_upstream
 from tests.privacy.leaky_gateway import LEAKS
 from tests.privacy.sinks import Watcher, is_typed_by_its_owner, search
 from tests.privacy.tainted_rest import Maker
+from tests.traffic import traffic
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
-AT_ONCE = 12
+AT_ONCE = 64
 ADOPTION_SECONDS = 20
 BREAKS = {**FAULTS, "cut": {"kind": "cut", "after": 1}}
 
@@ -132,6 +134,7 @@ async def everything(run, upstreams):
     await run.send(tainted_rest.good(run.maker))
     await run.send(tainted_rest.upstream_failures(run.maker, failures))
     await run.send(tainted_rest.refused(run.maker))
+    await run.send(tainted_rest.transcoded(run.maker))
     await run.send(tainted_rest.keyless(run.maker))
     await run.send(tainted_rest.good(run.poor))
     await run.send_raw()
@@ -226,8 +229,8 @@ async def test_nothing_that_callers_sent_is_found_anywhere(
     names = [item for item in findings if item.field == "account name"]
     assert names, "the search looks into the database"
     assert [item for item in names if not is_typed_by_its_owner(item)] == []
-    assert sorted({item for item in findings if item not in names}) == []
-    assert sorted(watcher.findings) == []
+    assert summary(item for item in findings if item not in names) == []
+    assert summary(watcher.findings) == []
     assert watcher.looks > 10
     assert run.strangers == {}
     assert_every_path_was_taken(run)
@@ -235,11 +238,19 @@ async def test_nothing_that_callers_sent_is_found_anywhere(
     assert "Traceback" not in log
 
 
+def summary(findings):
+    """What was found in which kind of place, once each."""
+    return sorted({(item.field, item.sink) for item in findings})
+
+
 def assert_every_path_was_taken(run):
     """The requests did what their names say: else the search proved nothing."""
     statuses = run.statuses
     assert {statuses[name] for name in ("generate a url", "edit json")} == {429}  # the poor one's
-    assert statuses["models"] == 200
+    assert statuses["models"] == statuses["balance"] == statuses["list"] == 200
+    assert statuses["transcoded"] == 200
+    assert statuses["transcoded extra"] == 400
+    assert statuses["unknown generation"] == 404
     assert statuses["fails 500"] >= 500
     assert statuses["fails no-image, edit"] >= 500
     assert statuses["echo bad-request"] == 400
@@ -259,13 +270,9 @@ async def test_every_leak_is_found(tmp_path, temporary, canaries):
         word = canaries.plant("prompt")
         with Watcher(gateway, temporary, canaries) as watcher:
             for prompt in (word, "tell me"):
-                answer = httpx.post(
-                    f"{gateway.v1}/images/generations",
-                    json={"model": "gpt-image-2", "prompt": prompt},
-                    headers=gateway.headers(run.key),
-                    timeout=20,
-                )
-                run.compare(prompt, answer.content, set())
+                async with traffic(gateway.rest, run.key) as client:
+                    reply = await client.generate(prompt=prompt)
+                run.compare(prompt, json.dumps(reply.body).encode(), set())
         findings = search(gateway, temporary, canaries)
         log = gateway.log
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from storage.folder import PIECE, SMALL, FolderStore, is_name
+from storage.folder import PIECE, SMALL, WRITTEN_AT_ONCE, FolderStore, is_name
 from storage.memory_objects import MemoryStore
 
 
@@ -19,7 +19,9 @@ async def content(store, name, offset=0, limit=0):
     return b"".join([piece async for piece in store.read(name, offset, limit)])
 
 
-@pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, PIECE, 3 * PIECE + 7])
+@pytest.mark.parametrize(
+    "size", [0, 1, SMALL, SMALL + 1, PIECE, WRITTEN_AT_ONCE + 1, 3 * PIECE + 7]
+)
 async def test_what_was_put_is_read_back_whole(store, size):
     data = bytes(i % 251 for i in range(size))
     await store.put("tasks/a/b/0.png", data)

@@ -122,6 +122,15 @@ async def test_a_failure_names_its_state_and_constraint_and_nothing_else(
     assert await pipeline.run([("SELECT amount FROM small", ())]) == [[(3,)]]
 
 
+async def test_what_was_to_be_prepared_after_a_failure_is_prepared_later(
+    pipeline: Pipeline,
+) -> None:
+    with pytest.raises(StatementFailed, match="22012"):
+        await pipeline.run([("SELECT 1 / $1::integer", (0,)), ("SELECT 7::bigint", ())])
+
+    assert await pipeline.run([("SELECT 7::bigint", ())]) == [[(7,)]]
+
+
 async def test_a_connection_that_is_cut_is_lost(pipeline: Pipeline) -> None:
     with pytest.raises(ConnectionLost):
         await pipeline.run([("SELECT pg_terminate_backend(pg_backend_pid())", ())])

@@ -251,7 +251,9 @@ def test_slow_callers_are_cut_off_and_hold_up_nobody(gateway, caller, figure):
         lasted[name, number] = time_until_refused(gateway, caller.key, SLOW[name], drips=drips)
 
     threads = [
-        threading.Thread(target=be_slow, args=(name, number)) for name in SLOW for number in range(5)
+        threading.Thread(target=be_slow, args=(name, number))
+        for name in SLOW
+        for number in range(5)
     ]
     for thread in threads:
         thread.start()

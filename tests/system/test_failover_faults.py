@@ -23,8 +23,8 @@ LOADED_MS = 60
 
 @pytest.fixture
 async def rich(fleet):
-    """A key with credits enough, and its balance before."""
-    account_id, key = fleet.gateway.account("1000000")
+    """Requests with credits enough."""
+    _, key = fleet.gateway.account("1000000")
     async with traffic(fleet.gateway.rest, key) as client:
         yield client
 
@@ -134,9 +134,10 @@ async def test_an_ejected_channel_costs_nothing(fleet, rich, figure):
         assert (reply.status, reply.attempts) == (200, 1)
 
     assert fleet.upstreams.calls("ejected") == calls
-    figure("ejected channel added ms (p50, at most 1)", [
-        percentile(with_ejected, 50) - percentile(without, 50)
-    ])
+    figure(
+        "ejected channel added ms (p50, at most 1)",
+        [percentile(with_ejected, 50) - percentile(without, 50)],
+    )
 
 
 async def test_a_silent_channel_is_given_up_at_its_deadline(fleet, rich, figure):
