@@ -8,6 +8,8 @@ exception text reaches a peer or the log.
 import asyncio
 import hmac
 import inspect
+import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -40,6 +42,8 @@ _OPEN = frozenset(
 )
 _OPEN_SERVICES = ("/grpc.reflection.",)
 _ADMIN = "/reapi.v1.AdminService/"
+_REQUEST_ID = re.compile(r"req_[0-9a-f]{32}\Z")
+"""What bridges call a request. It is logged and kept, so no caller's text may pass for one."""
 
 
 class Authenticator(Protocol):
@@ -104,7 +108,7 @@ class Boundary(aio.ServerInterceptor):
             request_id = ""
             try:
                 metadata = dict(context.invocation_metadata() or ())
-                request_id = str(metadata.get("x-request-id", ""))
+                request_id = _request_id(str(metadata.get("x-request-id", "")))
                 token = str(metadata.get("authorization", ""))
                 enter_call(await self._identify(method, token), request_id)
                 if unary and context.time_remaining() is None:
@@ -162,6 +166,11 @@ class Boundary(aio.ServerInterceptor):
         reason = "" if error is None else str(error.reason)
         milliseconds = (time.monotonic() - started) * 1000
         self._emit(CallEnded(method, code, reason, request_id, milliseconds))
+
+
+def _request_id(told: str) -> str:
+    """The id that a bridge gave the request, or a new one."""
+    return told if _REQUEST_ID.match(told) else f"req_{secrets.token_hex(16)}"
 
 
 async def _abort(context: Context, error: GatewayError) -> None:

@@ -3,7 +3,11 @@
 import ctypes
 import resource
 import sys
+import threading
 from collections.abc import Mapping
+from types import TracebackType
+
+from core.log import Defect, Emit, frames
 
 _PR_SET_DUMPABLE = 4
 
@@ -47,3 +51,25 @@ def keep_freed_memory() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(_M_MMAP_THRESHOLD, _MAP_BYTES)
             libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+
+
+def hide_messages_of_exceptions(emit: Emit) -> None:
+    """Log what nobody caught by its type and frames: its message may quote content."""
+
+    def tell(where: str, kind: type[BaseException], trace: TracebackType | None) -> None:
+        emit(Defect(where, kind.__name__, frames(trace)))
+
+    def uncaught(
+        kind: type[BaseException], _error: BaseException, trace: TracebackType | None
+    ) -> None:
+        tell("main", kind, trace)
+
+    def in_thread(found: threading.ExceptHookArgs) -> None:
+        tell("thread", found.exc_type, found.exc_traceback)
+
+    def unraisable(found: "sys.UnraisableHookArgs") -> None:
+        tell("unraisable", found.exc_type, found.exc_traceback)
+
+    sys.excepthook = uncaught
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable

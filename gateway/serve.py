@@ -24,6 +24,7 @@ from gateway import contract
 from gateway.banner import banner
 from gateway.catalogue import open_catalogue
 from gateway.demo import DemoError, SimulatorProcess, demo_keys, write_demo
+from gateway.hardening import hide_messages_of_exceptions
 from gateway.metrics import metrics_app
 from rest_bridge.app import create_app
 from rest_bridge.server import HttpServer
@@ -51,6 +52,7 @@ async def serve(settings: Settings, *, demo: bool) -> int:
         raise ServeError("the demo listens on loopback only: unset REAPI_BIND")
     emit = emitter(settings.log_level)
     silence_libraries()
+    hide_messages_of_exceptions(emit)
     contract.redact()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     stopping = _signals()

@@ -45,7 +45,7 @@ from storage.memory import MemoryCommitter
 from storage.memory_objects import MemoryStore
 
 KEY = "rk_live_good"
-METADATA = (("authorization", f"Bearer {KEY}"), ("x-request-id", "req_test"))
+METADATA = (("authorization", f"Bearer {KEY}"), ("x-request-id", f"req_{7:032x}"))
 
 
 def png(size: tuple[int, int] = (16, 16)) -> bytes:

@@ -295,7 +295,7 @@ async def test_every_call_leaves_one_event_without_content(channel, core):
     ended = [event for event in core.emitted if type(event).__name__ == "CallEnded"]
 
     assert [(event.method, event.code, event.request_id) for event in ended] == [
-        ("/reapi.v1.GenerationService/Generate", "OK", "req_test")
+        ("/reapi.v1.GenerationService/Generate", "OK", METADATA[1][1])
     ]
     assert "canary" not in str(core.emitted)
     assert KEY not in str(core.emitted)

@@ -3,6 +3,7 @@
 import grpc
 import pytest
 
+from core.engine.records import Listing
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
 from tests.fix_core import METADATA
@@ -58,3 +59,14 @@ async def test_what_is_not_built_says_so(channel):
     assert dict(reason_of(caught.value).metadata) == {
         "endpoint": "GenerationService.QuoteGeneration"
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [("/v1/images/edits", "/v1/images/edits"), ("", ""), ("a canary prompt", "")],
+)
+async def test_only_known_routes_are_kept_as_endpoint(channel, core, told, kept):
+    await generate(channel, start(spec={"endpoint": told}))
+    (row,) = await core.records.generations(core.account, Listing(10))
+
+    assert row.endpoint == kept

@@ -1,14 +1,20 @@
-"""The gateway with a leak into every sink: what the search for canaries must find.
+"""The gateway with defects: a leak into every sink, or a prompt in every kind of exception.
 
 `python tests/privacy/leaky_gateway.py serve --demo`; the composition is the real one, only the
-reading of a request is replaced by one that also gives the prompt away.
+reading of a request is replaced. `DEFECTS=leaks`: it also gives the prompt away, and the search
+for canaries must find that. `DEFECTS=raises`: it breaks with the prompt in its mouth, as libraries
+do, and nothing may be found.
 """
 
+import asyncio
 import base64
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +98,38 @@ LEAKS: Sequence[Callable[[str], None]] = (
     into_the_server_log,
     into_a_metric,
 )
+
+
+class Unraisable:
+    """Raises where nobody can catch it."""
+
+    def __init__(self, prompt: str) -> None:
+        self._prompt = prompt
+
+    def __del__(self) -> None:
+        raise ValueError(self._prompt)
+
+
+async def raising(prompt: str) -> None:
+    raise ValueError(prompt)
+
+
+def raise_everywhere(prompt: str) -> None:
+    """Let the prompt be in a record, a warning, and exceptions of all kinds."""
+    logging.getLogger("some.library").error("failed for %s", prompt)
+    logging.getLogger("aiohttp.client").warning(prompt, exc_info=ValueError(prompt))
+    logging.getLogger("psycopg.pool").critical("%(a)s", {"a": prompt}, stack_info=True)
+    warnings.warn(prompt, stacklevel=1)
+    KEPT.append(asyncio.ensure_future(raising(prompt)))
+    KEPT.pop()
+    asyncio.get_running_loop().call_soon(int, prompt)
+    thread = threading.Thread(target=int, args=(prompt,))
+    thread.start()
+    thread.join()
+    Unraisable(prompt)
+    raise LookupError(prompt)
+
+
 WAITING = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 MADE: list[metrics.Metrics] = []
 
@@ -106,7 +144,7 @@ def database(name: str) -> psycopg.Connection[Any]:
     )
 
 
-def leak() -> None:
+def leak(into_all: Callable[[str], None]) -> None:
     """Replace what reads a request, and note the metrics that are made."""
     read, make = parse.order, metrics.Metrics.__init__
     last = ["nothing yet"]
@@ -115,8 +153,7 @@ def leak() -> None:
         before, last[0] = last[0], spec.parameters.prompt
         if spec.parameters.prompt.startswith("tell"):
             raise GatewayError(Reason.INVALID_PARAMETER, f"Somebody else asked for {before}.")
-        for into in LEAKS:
-            into(spec.parameters.prompt)
+        into_all(spec.parameters.prompt)
         return read(spec, attachments, request_id)
 
     def made(self: metrics.Metrics) -> None:
@@ -127,6 +164,12 @@ def leak() -> None:
     metrics.Metrics.__init__ = made  # type: ignore[method-assign] # the leak
 
 
+def leak_everywhere(prompt: str) -> None:
+    """Let the prompt into every sink."""
+    for into in LEAKS:
+        into(prompt)
+
+
 if __name__ == "__main__":
-    leak()
+    leak(raise_everywhere if os.environ["DEFECTS"] == "raises" else leak_everywhere)
     main()

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"
 
 AT_ONCE = 64
 ADOPTION_SECONDS = 20
+DEFECTIVE = (str(ROOT / "tests" / "privacy" / "leaky_gateway.py"),)
 BREAKS = {**FAULTS, "cut": {"kind": "cut", "after": 1}}
 
 
@@ -264,8 +265,8 @@ def assert_every_path_was_taken(run):
 
 
 async def test_every_leak_is_found(tmp_path, temporary, canaries):
-    program = (str(ROOT / "tests" / "privacy" / "leaky_gateway.py"),)
-    with running(tmp_path / "home", program, TMPDIR=str(temporary)) as gateway:
+    environment = {"TMPDIR": str(temporary), "DEFECTS": "leaks"}
+    with running(tmp_path / "home", DEFECTIVE, **environment) as gateway:
         run = Run(gateway, canaries)
         word = canaries.plant("prompt")
         with Watcher(gateway, temporary, canaries) as watcher:
@@ -294,6 +295,25 @@ async def test_every_leak_is_found(tmp_path, temporary, canaries):
     assert {item.sink for item in watcher.findings} == {"open file", "tmp"}
     assert run.strangers == {"tell me": {"prompt"}}
     assert "Traceback" not in log
+
+
+async def test_what_breaks_with_content_in_its_mouth_does_not_say_it(tmp_path, temporary, canaries):
+    environment = {"TMPDIR": str(temporary), "DEFECTS": "raises", "REAPI_LOG_LEVEL": "debug"}
+    with running(tmp_path / "home", DEFECTIVE, **environment) as gateway:
+        _, key = gateway.account("100")
+        async with traffic(gateway.rest, key) as client:
+            reply = await client.generate(prompt=canaries.plant("prompt"))
+        log = gateway.log
+        findings = search(gateway, temporary, canaries)
+        assert gateway.balance(key) == {"credits": "100", "held": "0"}
+        assert gateway.stop() == 0
+
+    assert (reply.status, reply.code) == (500, "internal_error")
+    assert canaries.words_in(json.dumps(reply.body).encode()) == set()
+    assert "LookupError" in log  # the type and where it happened are told
+    assert "some.library" in log
+    assert summary(findings) == []
+    assert canaries.found_in((gateway.home / "stderr.log").read_bytes()) == set()
 
 
 def test_the_search_sees_through_the_usual_encodings(canaries):
