@@ -215,14 +215,13 @@ class LedgerBook:
     def take(self, part: LedgerPart) -> Balance | Resolved | None:
         row = self._row(part)
         assert row is not None
+        assert row.amount_micros >= 0
         self._write(row)
         balance = self.balances[part.account_id]
         match part:
             case Hold(amount_micros=amount):
-                assert amount >= 0
                 return self._set(part, balance.posted_micros, balance.held_micros + amount)
             case Credit(amount_micros=amount):
-                assert amount >= 0
                 return self._set(part, balance.posted_micros + amount, balance.held_micros)
             case Settle() | Void():
                 resolved = self._resolved(part)

@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_embedded",
+    "tests.fix_proxy",
     "tests.fix_simulator",
     "tests.fix_gateway",
     "tests.fix_bridge",

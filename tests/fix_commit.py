@@ -36,7 +36,6 @@ from storage.commits import Commit, Committed, Verdict
 from storage.committer import Committer
 from storage.memory import MemoryCommitter, MemoryParticipant
 from storage.pool import Pool, open_pool
-from tests.fix_proxy import proxied_url, proxy
 
 __all__ = ["proxied_url", "proxy"]  # fixtures of the same family
 

@@ -7,7 +7,8 @@ compare-and-set on the owner and the state, so any number of adopters may try at
 an owner that was only slow finds out at its own finish.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -29,8 +30,8 @@ _ENDED = frozenset({AttemptState.DONE, AttemptState.FAILED, AttemptState.LOST})
 class Strays(Protocol):
     """Where generations without a living owner are found."""
 
-    async def strays(self, limit: int) -> list[Stray]:
-        """Open ones whose owner has no valid lease, oldest first."""
+    async def strays(self, limit: int, after: UUID) -> list[Stray]:
+        """Open ones whose owner has no valid lease, by rising id."""
         ...
 
     async def open_of(self, epoch: int, older_than_seconds: float) -> list[Stray]:
@@ -60,21 +61,30 @@ class Adoption:
         self._is_running = is_running
 
     async def run(self, epoch: int) -> int:
-        """One pass, for the process of *epoch*. Returns how many generations it ended.
+        """Until nothing is left, for the process of *epoch*. Returns how many it ended.
 
         Raises StorageUnavailable.
         """
-        found = await self._strays.strays(BATCH)
-        found += await self._strays.open_of(epoch, OWN_SECONDS)
-        ended = 0
-        for stray in found:
-            # A job upstream is finished by whoever polls it, not here.
-            if not stray.has_job and not self._is_running(stray.id):
-                ended += await self._end(stray)
+        ended = await self._end_all(await self._strays.open_of(epoch, OWN_SECONDS))
+        after = UUID(int=0)
+        while found := await self._strays.strays(BATCH, after):
+            ended += await self._end_all(found)
+            after = found[-1].id
         return ended
 
-    async def _end(self, stray: Stray) -> bool:
-        """Fail and void one. Returns whether it was we who did."""
+    async def _end_all(self, found: Sequence[Stray]) -> int:
+        """End those that nobody works on. Returns how many it was we who ended."""
+        commits = [
+            self._commits.commit(await self._end(stray))
+            for stray in found
+            # A job upstream is finished by whoever polls it, not here.
+            if not stray.has_job and not self._is_running(stray.id)
+        ]
+        verdicts = await asyncio.gather(*commits)
+        return sum(isinstance(verdict, Committed) for verdict in verdicts)
+
+    async def _end(self, stray: Stray) -> Commit:
+        """What fails and voids one."""
         attempts = await self._attempts.attempts(stray.account_id, stray.id)
         lost = tuple(
             attempt if attempt.state in _ENDED else replace(attempt, state=AttemptState.LOST)
@@ -92,5 +102,4 @@ class Adoption:
         )
         void = Void(uuid4(), stray.account_id, stray.hold_id)
         release = KeyRelease(stray.account_id, stray.key_id)
-        verdict = await self._commits.commit(Commit((finish, void, release), SETTLE_PATIENCE))
-        return isinstance(verdict, Committed)
+        return Commit((finish, void, release), SETTLE_PATIENCE)

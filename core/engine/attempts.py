@@ -1,10 +1,11 @@
 """Asks channels until one delivers: awaits what the failover machine decides."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -32,6 +33,9 @@ from core.providers import DIALECTS, Dialect
 DETAIL_LIMIT = 500
 """Characters of a provider's own words that a live caller is shown."""
 
+_WORD = re.compile(
+    r"([0-9]{1,5}x[0-9]{1,5}|auto|low|medium|high|xhigh|max|opaque|transparent|png|jpeg|webp)?\Z"
+)
 _QUOTED = frozenset({Reason.UPSTREAM_REJECTED, Reason.CONTENT_POLICY_VIOLATION})
 
 
@@ -134,7 +138,7 @@ class Attempts:
                         timing.first_byte = timing.first_byte or self._now()
                         finals.append(piece)
                     case Report():
-                        report = piece
+                        report = plain(piece)
         probes = check(finals)
         return Made(channel.name, tuple(finals), tuple(probes), report)
 
@@ -177,6 +181,24 @@ class Attempts:
                 (now - attempt.started) * 1000,
             )
         )
+
+
+def plain(report: Report) -> Report:
+    """Keep of a provider's words only those that look like values of parameters.
+
+    They are stored; a provider that echoes a prompt in them must not make us keep it.
+    """
+    return replace(
+        report,
+        size=_word(report.size),
+        quality=_word(report.quality),
+        background=_word(report.background),
+        output_format=_word(report.output_format),
+    )
+
+
+def _word(text: str) -> str:
+    return text if _WORD.match(text) else ""
 
 
 def _state(error: UpstreamError | None) -> AttemptState:

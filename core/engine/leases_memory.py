@@ -35,9 +35,9 @@ class MemoryLeases:
     async def release(self, epoch: int) -> None:
         self._expiries.pop(epoch, None)
 
-    async def strays(self, limit: int) -> list[Stray]:
-        """Generations that have not ended and whose owner has no valid lease, oldest first."""
-        found = self._records.open_generations()
+    async def strays(self, limit: int, after: UUID) -> list[Stray]:
+        """Generations that have not ended and whose owner has no valid lease, by rising id."""
+        found = [stray for stray in self._records.open_generations() if stray.id > after]
         return [stray for stray in found if not self._is_valid(stray.owner_epoch)][:limit]
 
     async def open_of(self, epoch: int, older_than_seconds: float) -> list[Stray]:

@@ -33,6 +33,7 @@ SELECT g.id, g.account_id, g.key_id, g.hold_id, g.owner_epoch, g.model,
 _STRAYS = f"""{_STRAY}
    AND NOT EXISTS (SELECT FROM process_lease l
                     WHERE l.epoch = g.owner_epoch AND l.expires_at > clock_timestamp())
+   AND g.id > %s
  ORDER BY g.id LIMIT %s
 """
 _OWN = f"""{_STRAY}
@@ -69,9 +70,9 @@ class LeasesSql:
         async with self._pool.connection() as connection:
             await connection.execute(_FORGET)
 
-    async def strays(self, limit: int) -> list[Stray]:
-        """Generations that have not ended and whose owner has no valid lease, oldest first."""
-        return [Stray(*row) for row in await self._rows(_STRAYS, limit)]
+    async def strays(self, limit: int, after: UUID) -> list[Stray]:
+        """Generations that have not ended and whose owner has no valid lease, by rising id."""
+        return [Stray(*row) for row in await self._rows(_STRAYS, after, limit)]
 
     async def open_of(self, epoch: int, older_than_seconds: float) -> list[Stray]:
         """Generations of one owner that have been open for so long, oldest first."""

@@ -1,5 +1,6 @@
 """Protobuf messages as our words; errors name the field."""
 
+import re
 from collections.abc import Sequence
 
 from core.body import Body
@@ -32,6 +33,8 @@ ROLES = {
     parameters.Input.ROLE_AUDIO: Role.AUDIO,
 }
 _REQUEST_ID_LENGTH = 255
+_INPUT_NAME = re.compile(r"(image|mask|first_frame|last_frame|video|audio)(\[[0-9]{0,3}\])?\Z")
+"""What a caller may call an input: errors name it, and are kept."""
 _ENDPOINTS = frozenset({"/v1/images/generations", "/v1/images/edits"})
 """Route templates of bridges. Kept with the generation, so it must be one of these texts."""
 
@@ -104,7 +107,8 @@ def _inputs(
 
 
 def _input(item: parameters.Input, number: int, attachments: Sequence[bytes]) -> RawInput:
-    name = item.parameter[:64] or f"inputs[{number}]"
+    named = _INPUT_NAME.match(item.parameter)
+    name = item.parameter if named is not None else f"inputs[{number}]"
     match item.WhichOneof("source"):
         case "inline":
             data = item.inline

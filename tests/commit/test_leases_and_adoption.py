@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
 from billing.ledger import Balance
-from core.engine import leases
+from core.engine import adoption, leases
 from core.engine.adoption import Adoption
 from core.engine.leases import LEASE_SECONDS, MARGIN_SECONDS, LeaseKeeper
 from core.engine.leases_memory import MemoryLeases
@@ -257,6 +257,18 @@ async def test_who_finishes_in_time_is_not_disturbed(office: Office, customer: C
     assert await office.house.balance(customer) == Balance(900, 0)
 
 
+async def test_many_generations_are_ended_in_one_go(
+    office: Office, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "BATCH", 3)
+    dead, alive = [await office.leases.acquire(uuid4()) for _ in range(2)]
+    new = [await running(office.house, customer, dead) for _ in range(8)]
+    await office.leases.release(dead)
+
+    assert await office.adopt(alive, *new[:4]) == 4
+    assert await office.adopt(alive) == 4
+
+
 async def test_adopters_race_and_void_once(office: Office, customer: Customer) -> None:
     dead, *epochs = [await office.leases.acquire(uuid4()) for _ in range(4)]
     for _ in range(5):
@@ -287,7 +299,7 @@ async def test_a_job_upstream_is_left_to_who_polls_it(office: Office, customer: 
     await office.leases.release(dead)
 
     assert await office.adopt(alive) == 0
-    (stray,) = await office.leases.strays(10)
+    (stray,) = await office.leases.strays(10, UUID(int=0))
     assert (stray.id, stray.has_job, stray.hold_id) == (new.id, True, new.hold_id)
 
 

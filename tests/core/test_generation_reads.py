@@ -3,10 +3,12 @@
 import grpc
 import pytest
 
+from core.body import Body
 from core.engine.records import Listing
+from core.model import Final, Report
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
-from tests.fix_core import METADATA
+from tests.fix_core import METADATA, PNG
 from tests.generating import generate, kinds, reason_of, start
 
 
@@ -70,3 +72,27 @@ async def test_only_known_routes_are_kept_as_endpoint(channel, core, told, kept)
     (row,) = await core.records.generations(core.account, Listing(10))
 
     assert row.endpoint == kept
+
+
+async def test_a_providers_echo_in_its_report_is_not_kept(channel, core):
+    echo = Report(None, "a canary prompt", "canary", "1024x1024", "png")
+    core.upstream.play("openai-a", (Final(0, Body(PNG)), echo))
+    events = await generate(channel, start())
+    made = events[-1].completed.generation
+
+    assert (made.size, made.quality, made.background, made.output_format) == (
+        "",
+        "",
+        "1024x1024",
+        "png",
+    )
+    assert "canary" not in str(core.records.__dict__)
+
+
+async def test_a_callers_text_cannot_pass_for_the_name_of_an_input(channel, core):
+    asked = start()
+    asked.start.spec.parameters.inputs.add(inline=b"no image", parameter="a canary")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await generate(channel, asked)
+
+    assert dict(reason_of(caught.value).metadata) == {"parameter": "inputs[0]"}
