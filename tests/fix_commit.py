@@ -37,7 +37,6 @@ from storage.committer import Committer
 from storage.memory import MemoryCommitter, MemoryParticipant
 from storage.pool import Pool, open_pool
 
-__all__ = ["proxied_url", "proxy"]  # fixtures of the same family
 
 EPOCH = 7
 

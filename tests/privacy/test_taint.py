@@ -16,8 +16,9 @@ import grpc
 import httpx
 import pytest
 
+from tests import books
 from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upstreams
-from tests.fix_gateway import ROOT, running, start
+from tests.fix_gateway import ROOT, running
 from tests.privacy import tainted_grpc, tainted_rest
 from tests.privacy.canaries import Canaries
 from tests.privacy.echoing import WAYS, echoing_upstream
@@ -159,11 +160,13 @@ async def killed_in_flight(run):
     await asyncio.gather(*asked, return_exceptions=True)
 
 
-async def at_rest(gateway, key):
-    """Wait until what was interrupted has ended."""
-    async with asyncio.timeout(ADOPTION_SECONDS):
-        while gateway.balance(key)["held"] != "0":
-            await asyncio.sleep(0.1)
+async def at_rest(gateway):
+    """Wait until everything has ended, what the killed process left behind included."""
+    with gateway.database() as connection:
+        connection.autocommit = True
+        async with asyncio.timeout(ADOPTION_SECONDS):
+            while books.unfinished(connection):
+                await asyncio.sleep(0.1)
 
 
 def admin_requests(gateway, canaries):
@@ -211,21 +214,17 @@ async def test_nothing_that_callers_sent_is_found_anywhere(
             "FLEET_KEY": CREDENTIAL,
             "TMPDIR": str(temporary),
         }
-        gateway = start(tmp_path / "home", **environment)
-        try:
+        with running(tmp_path / "home", **environment) as gateway:
+            await killed_in_flight(Run(gateway, canaries))
+        with running(tmp_path / "home", **environment) as gateway:
             run = Run(gateway, canaries)
             canaries.guard("the key of the run", run.key.split("_")[3])
             with Watcher(gateway, temporary, canaries) as watcher:
                 admin_requests(gateway, canaries)
                 await everything(run, upstreams)
+                await at_rest(gateway)
             findings = search(gateway, temporary, canaries)
-            await killed_in_flight(run)
-        finally:
-            gateway.kill()
-        with running(tmp_path / "home", **environment) as again:
-            await at_rest(again, run.key)
-            findings += search(again, temporary, canaries)
-            log = again.log
+            log = gateway.log
 
     names = [item for item in findings if item.field == "account name"]
     assert names, "the search looks into the database"
