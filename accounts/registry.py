@@ -59,6 +59,11 @@ class Registry:
             note = (account_id, audit_id, "operator", "account.create", str(account_id))
             await connection.execute(_AUDIT, note)
 
+    async def note(self, account_id: UUID, note_id: UUID, action: str, target: str) -> None:
+        """Note in the audit log what the operator did."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_AUDIT, (account_id, note_id, "operator", action, target))
+
     async def exists(self, account_id: UUID) -> bool:
         """Whether there is such an account."""
         async with self._pool.connection() as connection:

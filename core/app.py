@@ -51,6 +51,7 @@ from storage.folder import FolderStore
 from storage.pool import Pool, connection_string, open_pool
 
 ADMIN_PURPOSE = "admin-token"
+OUTPUT_SECONDS = 30 * 86_400.0
 MAXIMUM_CALLS = 10_000
 STOP_SECONDS = 2.0
 """What voiding the generations that are left may take."""
@@ -100,6 +101,21 @@ class Core:
         await self.engine.stop(STOP_SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Probes:
+    """What upkeep turns: the health service, and the bucket."""
+
+    health: HealthServicer
+    store: FolderStore
+
+    async def set_ready(self, *, is_ready: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        await self.health.set("", status.SERVING if is_ready else status.NOT_SERVING)
+
+    async def sweep_outputs(self, now: datetime) -> None:
+        await self.store.sweep(now.timestamp(), OUTPUT_SECONDS)
+
+
 def admin_token(keyring: Keyring) -> str:
     """The operator's token: it follows from the server key, so it is stored nowhere."""
     return f"ra_{keyring.mac(ADMIN_PURPOSE).hex()}"
@@ -126,7 +142,8 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         fleet = Fleet(HealthBook(), Budgets(), random.random)
         books = Bookkeeper(committer, lease.valid_epoch)
         intake = Intake(config.catalogue, config.keyring)
-        engine = Engine(intake, fleet, Attempts(driver, emit), books, library, store, emit)
+        attempts = Attempts(driver, emit, lease.is_valid)
+        engine = Engine(intake, fleet, attempts, books, library, store, emit)
         metrics.watch_running(lambda: engine.running)
         admission = Admission(config.maximum_calls, config.maximum_bytes)
         registry = Registry(pool)
@@ -140,10 +157,11 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         supervisor = await stack.enter_async_context(Supervisor(emit))
         directory = _listening_directory(config, pool, supervisor)
         adoption = Adoption(LeasesSql(pool), reads, committer, engine.is_running)
-        Upkeep(pool, lease, adoption, fleet.health, emit).start(supervisor)
         authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
         health = HealthServicer()
-        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        probes = _Probes(health, store)
+        await probes.set_ready(is_ready=True)
+        Upkeep(pool, lease, adoption, fleet.health, emit, probes).start(supervisor)
         token = admin_token(config.keyring)
         yield Core(
             boundary=Boundary(authenticator, emit, token),

@@ -13,9 +13,10 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from core.caller import NOBODY, OPERATOR, Caller, enter_call
@@ -81,7 +82,7 @@ class Boundary(aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         """The same handler inside the boundary; responses stream by `context.write`."""
-        request, response = handler.request_deserializer, handler.response_serializer
+        request, response = _lenient(handler.request_deserializer), handler.response_serializer
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._guard(method, handler.unary_unary, unary=True), request, response
@@ -130,7 +131,7 @@ class Boundary(aio.ServerInterceptor):
                 raise
             except Exception as defective:  # noqa: BLE001 - the supervision boundary of RPCs
                 self._emit(defect(method, defective))
-                error = GatewayError(Reason.INTERNAL, "The gateway failed; nothing was charged.")
+                error = GatewayError(Reason.INTERNAL, "The gateway failed.")
             finally:
                 self._report(method, request_id, started, error)
             await _abort(context, error)
@@ -166,6 +167,29 @@ class Boundary(aio.ServerInterceptor):
         reason = "" if error is None else str(error.reason)
         milliseconds = (time.monotonic() - started) * 1000
         self._emit(CallEnded(method, code, reason, request_id, milliseconds))
+
+
+class _Malformed:
+    """What stands for a message that could not be parsed: whoever looks at it is refused.
+
+    grpc would answer with the parser's exception, before anybody was authenticated.
+    """
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise GatewayError(Reason.MALFORMED_REQUEST, "The message could not be parsed.")
+
+
+def _lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if parse is None:
+        return None
+
+    def parsed(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except DecodeError:
+            return _Malformed()
+
+    return parsed
 
 
 def _request_id(told: str) -> str:

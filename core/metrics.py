@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from core.log import AttemptEnded, CallEnded, Defect, Emit, Event, GenerationEnded
+from core.log import AttemptEnded, CallEnded, Defect, Emit, Event, GenerationEnded, RouteEnded
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
@@ -17,6 +17,9 @@ class Metrics:
         self._children: dict[tuple[object, ...], Counter] = {}
         self._calls = Counter(
             "reapi_calls", "RPCs ended", ("method", "code"), registry=self.registry
+        )
+        self._requests = Counter(
+            "reapi_http_requests", "HTTP requests", ("route", "status"), registry=self.registry
         )
         self._generations = Counter(
             "reapi_generations",
@@ -56,6 +59,8 @@ class Metrics:
                 self._seconds.labels(event.channel).observe(event.milliseconds / 1000)
             case GenerationEnded(model, channel, state, reason):
                 self._count(self._generations, model, channel, state, reason)
+            case RouteEnded():
+                self._count(self._requests, event.route, str(event.status))
             case Defect():
                 self._defects.inc()
             case _:

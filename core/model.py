@@ -98,7 +98,7 @@ class Ask:
     count: int = 1
     partials: int = 0
     """Previews of each output to stream, 0 to 3; 0 also means: do not stream."""
-    parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     end_user: Body[str] | None = None
 
     @property

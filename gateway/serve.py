@@ -17,7 +17,7 @@ from core.app import Core, CoreConfig, open_core
 from core.keyring import open_keyring
 from core.local.channel import LocalChannel
 from core.local.server import LocalServer
-from core.log import Defect, Emit, Started, defect, emitter, silence_libraries
+from core.log import Defect, Emit, RouteEnded, Started, defect, emitter, silence_libraries
 from core.services.register import reflect
 from core.settings import Settings
 from gateway import contract
@@ -28,7 +28,7 @@ from gateway.hardening import hide_messages_of_exceptions
 from gateway.metrics import metrics_app
 from rest_bridge.app import create_app
 from rest_bridge.server import HttpServer
-from rest_bridge.settings import BridgeSettings
+from rest_bridge.settings import BridgeSettings, Served
 from rest_bridge.settings import Defect as BridgeDefect
 from storage.embedded import EmbeddedPostgres, PostgresError
 from storage.migrate import MigrationError, migrate
@@ -86,6 +86,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, emit: Emit, *, demo: 
         settings.public_url or rest_url,
     )
     core = await stack.enter_async_context(open_core(config, emit))
+    emit = core.metrics.emit_to(emit)
     grpc_address = await _serve_grpc(settings, stack, core)
     await _serve_http(listener, stack, core, emit)
     emit(Started("rest", listener.getsockname()[1]))
@@ -127,7 +128,12 @@ async def _serve_grpc(settings: Settings, stack: AsyncExitStack, core: Core) -> 
     core.register(server)
     reflect(server)
     host = _host(settings.bind)
-    port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    try:
+        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError:
+        raise ServeError(
+            f"cannot listen on {host} port {settings.grpc_port}: set REAPI_GRPC_PORT"
+        ) from None
     await server.start()
     stack.push_async_callback(server.stop, CALL_GRACE_SECONDS)
     return f"{host}:{port}"
@@ -148,9 +154,12 @@ async def _serve_http(
     def report(found: BridgeDefect) -> None:
         emit(Defect(found.endpoint or "rest", found.error_type, "/".join(found.frames)[-96:]))
 
+    def served(request: Served) -> None:
+        emit(RouteEnded(request.endpoint, request.status, request.request_id, request.milliseconds))
+
     app = create_app(
         LocalChannel(local),
-        BridgeSettings(report_defect=report),
+        BridgeSettings(report_defect=report, report_route=served),
         {"/metrics": metrics_app(core.metrics, core.admin_token)},
     )
     server = HttpServer(app, "", 0, sock=listener)

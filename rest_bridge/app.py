@@ -1,6 +1,7 @@
 """The ASGI root: finds the route, supervises its handler, and lets no exception out."""
 
 from collections.abc import Mapping
+from time import monotonic
 from traceback import walk_tb
 
 import grpc
@@ -10,7 +11,7 @@ from rest_bridge.errors import ApiError
 from rest_bridge.exchange import ByteBudget, Exchange
 from rest_bridge.headers import Header
 from rest_bridge.routes import Route, build_routes
-from rest_bridge.settings import BridgeSettings, Defect
+from rest_bridge.settings import BridgeSettings, Defect, Served
 
 _LONGEST_URL_SHOWN = 200
 _OURS = ("/v1/", "/api/")
@@ -56,6 +57,14 @@ class _Bridge:
             await exchange.fail(ApiError("INTERNAL"))
         finally:
             exchange.release()
+            self._settings.report_route(
+                Served(
+                    exchange.endpoint,
+                    exchange.status,
+                    exchange.request_id,
+                    (monotonic() - exchange.started_at) * 1_000,
+                )
+            )
 
     async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         routes = self._routes.fixed(exchange.path)

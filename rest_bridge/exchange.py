@@ -75,6 +75,7 @@ class Exchange:
         "settings",
         "started",
         "started_at",
+        "status",
     )
 
     def __init__(
@@ -94,6 +95,8 @@ class Exchange:
         self.request_id = "req_" + secrets.token_hex(16)
         self.started_at = monotonic()
         self.started = False
+        self.status = 0
+        """What was answered; 0 while nothing was."""
         """Whether the answer's status line is out."""
         self.endpoint = ""
         """The route template."""
@@ -237,6 +240,7 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         """Send the status line and the headers, those of every answer included."""
         self.started = True
+        self.status = status
         elapsed = int((monotonic() - self.started_at) * 1_000)
         found: list[Header] = [
             *headers,

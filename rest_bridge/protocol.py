@@ -201,6 +201,8 @@ class HardenedProtocol(HttpToolsProtocol):
             if self._host_seen:
                 raise ValueError("two hosts")
             self._host_seen = True
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise ValueError("a coding that is not decoded here")  # RFC 9112 6.1
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))

@@ -18,6 +18,22 @@ class Defect:
     """`file:line function`, innermost last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One HTTP request and its answer."""
+
+    endpoint: str
+    """The route template; empty for an unknown URL."""
+    status: int
+    """0 when the caller was gone before an answer began."""
+    request_id: str
+    milliseconds: float
+
+
+def ignore_route(_: Served) -> None:
+    """Report nothing."""
+
+
 def ignore_defect(_: Defect) -> None:
     """Report nothing."""
 
@@ -26,6 +42,8 @@ def ignore_defect(_: Defect) -> None:
 class BridgeSettings:
     """Limits of the bridge. Sizes in bytes, times in seconds."""
 
+    report_route: Callable[[Served], None] = ignore_route
+    """Called once for each request, at its end; must not raise."""
     report_defect: Callable[[Defect], None] = ignore_defect
     """Called at the supervision boundary; must not raise."""
     sync_seconds: float = 290.0

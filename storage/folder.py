@@ -22,6 +22,8 @@ WRITTEN_AT_ONCE = 2 * 1024 * 1024
 mebibyte, less than what the two threads then cost each other."""
 PIECE = 1024 * 1024
 
+DRAFT_SECONDS = 3600.0
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*){0,7}\Z")
@@ -85,6 +87,23 @@ class FolderStore:
     async def delete(self, name: str) -> bool:
         """Remove an object; False when there was none."""
         return self._unlink(name)
+
+    async def sweep(self, now: float, keep_seconds: float) -> int:
+        """Delete objects stored more than *keep_seconds* before *now* (seconds since 1970).
+
+        Drafts that a crash left behind go after an hour. Returns how many files went.
+        """
+        return await asyncio.to_thread(self._sweep, now, keep_seconds)
+
+    def _sweep(self, now: float, keep_seconds: float) -> int:
+        swept = 0
+        for shard in os.scandir(self._root):
+            for entry in os.scandir(shard.path) if shard.is_dir() else ():
+                age = now - entry.stat().st_mtime
+                if age > (DRAFT_SECONDS if entry.name.endswith(".part") else keep_seconds):
+                    Path(entry.path).unlink(missing_ok=True)
+                    swept += 1
+        return swept
 
     def _found(self, name: str) -> Found | None:
         try:

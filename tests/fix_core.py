@@ -1,6 +1,7 @@
 """The core over memory and a scripted upstream, served over both kinds of channel."""
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,11 +49,17 @@ KEY = "rk_live_good"
 METADATA = (("authorization", f"Bearer {KEY}"), ("x-request-id", f"req_{7:032x}"))
 
 
-def png(size: tuple[int, int] = (16, 16)) -> bytes:
-    import io
+def png() -> bytes:
+    return _image("PNG")
 
+
+def jpeg() -> bytes:
+    return _image("JPEG")
+
+
+def _image(kind: str) -> bytes:
     stream = io.BytesIO()
-    Image.new("RGB", size, (1, 2, 3)).save(stream, "PNG")
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(stream, kind)
     return stream.getvalue()
 
 

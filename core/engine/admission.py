@@ -25,6 +25,12 @@ class Slot:
             self._admission.take(more)
             self._bytes = size
 
+    def count(self, size: int) -> None:
+        """Add *size* bytes that came from a provider: they are here, whatever the budget."""
+        if self._open:
+            self._bytes += size
+            self._admission.bytes += size
+
     def release(self) -> None:
         """Give everything back; repeating it changes nothing."""
         if self._open:

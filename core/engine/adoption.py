@@ -18,9 +18,12 @@ from billing.ledger import Void
 from core.engine.records import AttemptRecord, FinishGeneration, Stray
 from core.errors import Reason
 from core.model import AttemptState, GenerationState
-from storage.commits import SETTLE_PATIENCE, Commit, Commits, Committed
+from storage.commits import SETTLE_PATIENCE, Commit, CommitRejected, Commits, Committed
+from storage.pool import StorageUnavailable
 
 BATCH = 200
+READS = 8
+"""At once: half of the pool is for requests."""
 OWN_SECONDS = 60.0
 """How long a generation of ours may be unknown to us: its hold may still be on its way."""
 
@@ -46,7 +49,10 @@ class AttemptReads(Protocol):
 
 
 class Adoption:
-    """Ends what nobody else will. *is_running* tells whether this process works on one."""
+    """Ends what nobody else will. *is_running* tells whether this process works on one.
+
+    *on_defect* is told which one the database refuses to end, at every pass.
+    """
 
     def __init__(
         self,
@@ -54,52 +60,71 @@ class Adoption:
         attempts: AttemptReads,
         commits: Commits,
         is_running: Callable[[UUID], bool],
+        on_defect: Callable[[UUID, CommitRejected], None] | None = None,
     ) -> None:
         self._strays = strays
         self._attempts = attempts
         self._commits = commits
         self._is_running = is_running
+        self._on_defect = on_defect
+        self._reading = asyncio.Semaphore(READS)
 
     async def run(self, epoch: int) -> int:
         """Until nothing is left, for the process of *epoch*. Returns how many it ended.
 
-        Raises StorageUnavailable.
+        Raises StorageUnavailable, after it has tried all others.
         """
-        ended = await self._end_all(await self._strays.open_of(epoch, OWN_SECONDS))
+        outcomes = await self._end_all(await self._strays.open_of(epoch, OWN_SECONDS))
         after = UUID(int=0)
         while found := await self._strays.strays(BATCH, after):
-            ended += await self._end_all(found)
+            outcomes += await self._end_all(found)
             after = found[-1].id
-        return ended
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        # What we did not foresee first: storage comes back by itself.
+        failures.sort(key=lambda failure: isinstance(failure, StorageUnavailable))
+        if failures:
+            raise failures[0]
+        return sum(outcome is True for outcome in outcomes)
 
-    async def _end_all(self, found: Sequence[Stray]) -> int:
-        """End those that nobody works on. Returns how many it was we who ended."""
-        commits = [
-            self._commits.commit(await self._end(stray))
+    async def _end_all(self, found: Sequence[Stray]) -> list[bool | BaseException]:
+        """End those that nobody works on: whether it was we who ended it, or why that failed."""
+        ends = [
+            self._end(stray)
             for stray in found
             # A job upstream is finished by whoever polls it, not here.
             if not stray.has_job and not self._is_running(stray.id)
         ]
-        verdicts = await asyncio.gather(*commits)
-        return sum(isinstance(verdict, Committed) for verdict in verdicts)
+        return await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _end(self, stray: Stray) -> Commit:
-        """What fails and voids one."""
-        attempts = await self._attempts.attempts(stray.account_id, stray.id)
-        lost = tuple(
-            attempt if attempt.state in _ENDED else replace(attempt, state=AttemptState.LOST)
-            for attempt in attempts
-        )
-        finish = FinishGeneration(
-            id=stray.id,
-            account_id=stray.account_id,
-            key_id=stray.key_id,
-            owner_epoch=stray.owner_epoch,
-            model=stray.model,
-            state=GenerationState.FAILED,
-            reason=Reason.REQUEST_NOT_RETAINED,
-            attempts=lost,
-        )
-        void = Void(uuid4(), stray.account_id, stray.hold_id)
-        release = KeyRelease(stray.account_id, stray.key_id)
-        return Commit((finish, void, release), SETTLE_PATIENCE)
+    async def _end(self, stray: Stray) -> bool:
+        """End one; one that cannot be ended is in nobody's way."""
+        async with self._reading:
+            attempts = await self._attempts.attempts(stray.account_id, stray.id)
+        try:
+            verdict = await self._commits.commit(_lost(stray, attempts))
+        except CommitRejected as defect:
+            if self._on_defect is not None:
+                self._on_defect(stray.id, defect)
+            return False
+        return isinstance(verdict, Committed)
+
+
+def _lost(stray: Stray, attempts: Sequence[AttemptRecord]) -> Commit:
+    """What fails and voids one."""
+    ended = tuple(
+        attempt if attempt.state in _ENDED else replace(attempt, state=AttemptState.LOST)
+        for attempt in attempts
+    )
+    finish = FinishGeneration(
+        id=stray.id,
+        account_id=stray.account_id,
+        key_id=stray.key_id,
+        owner_epoch=stray.owner_epoch,
+        model=stray.model,
+        state=GenerationState.FAILED,
+        reason=Reason.REQUEST_NOT_RETAINED,
+        attempts=ended,
+    )
+    void = Void(uuid4(), stray.account_id, stray.hold_id)
+    release = KeyRelease(stray.account_id, stray.key_id)
+    return Commit((finish, void, release), SETTLE_PATIENCE)

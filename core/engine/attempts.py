@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from core.engine.events import AttemptStarted, Live
 from core.engine.outputs import check
 from core.engine.records import AttemptRecord
-from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError
+from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, describe
 from core.log import AttemptEnded, Emit
 from core.media import Probe
 from core.model import (
@@ -65,6 +65,10 @@ class Course:
 
     accepted: float
     mark: UUID
+    media_type: str = ""
+    """What outputs must be; empty: any type that we know."""
+    count: Callable[[int], None] = lambda _size: None
+    """Told of every output's length: they are in memory until the end."""
     records: list[AttemptRecord] = field(default_factory=list)
 
 
@@ -79,10 +83,16 @@ class Attempts:
     """Drives a `Failover` machine. *now* is the monotonic clock."""
 
     def __init__(
-        self, upstream: Upstream, emit: Emit, now: Callable[[], float] = time.monotonic
+        self,
+        upstream: Upstream,
+        emit: Emit,
+        may_submit: Callable[[], bool] = lambda: True,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """*may_submit* tells whether this process still holds its lease (semantics.md 17)."""
         self._upstream = upstream
         self._emit = emit
+        self._may_submit = may_submit
         self._now = now
 
     async def run(
@@ -94,7 +104,7 @@ class Attempts:
             live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
             timing = _Timing()
             try:
-                made = await self._one(ask, attempt, failover, live, timing)
+                made = await self._one(ask, attempt, failover, live, course, timing)
             except UpstreamError as error:
                 previous = error.fault
                 self._note(ask, attempt, timing, course, error)
@@ -111,36 +121,56 @@ class Attempts:
                 await asyncio.sleep(decision.delay)
             if live.cancel_asked:
                 raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+            if not self._may_submit():
+                reason = Reason.REQUEST_NOT_RETAINED
+                raise GatewayError(reason, describe(reason), retry_after=1)
             following = failover.next_channel(self._now())
             if isinstance(following, Stop):
                 raise explain(following)
             attempt = following
 
     async def _one(
-        self, ask: Ask, attempt: Attempt, failover: Failover, live: Live, timing: _Timing
+        self,
+        ask: Ask,
+        attempt: Attempt,
+        failover: Failover,
+        live: Live,
+        course: Course,
+        timing: _Timing,
     ) -> Made:
-        """Take the pieces of one attempt; previews go to the caller as they come."""
+        """Take the pieces of one attempt; previews go to the caller as they come.
+
+        A channel that fails after some finals has delivered those (semantics.md 15).
+        """
         finals: list[Final] = []
         report = EMPTY_REPORT
         channel = attempt.channel
         budget = attempt.deadlines.total if attempt.is_cut else None
         call = self._upstream.attempt(DIALECTS[channel.dialect], ask, channel, budget)
-        async with aclosing(call) as pieces:
-            async for piece in pieces:
-                match piece:
-                    case Acknowledged(status):
-                        timing.acknowledged, timing.http_status = self._now(), status
-                    case Preview():
-                        failover.delivered()
-                        timing.first_byte = timing.first_byte or self._now()
-                        live.publish(piece)
-                    case Final():
-                        timing.first_byte = timing.first_byte or self._now()
-                        finals.append(piece)
-                    case Report():
-                        report = plain(piece)
-        probes = check(finals)
-        return Made(channel.name, tuple(finals), tuple(probes), report)
+        try:
+            async with aclosing(call) as pieces:
+                async for piece in pieces:
+                    match piece:
+                        case Acknowledged(status):
+                            timing.acknowledged, timing.http_status = self._now(), status
+                        case Preview():
+                            failover.delivered()
+                            timing.first_byte = timing.first_byte or self._now()
+                            course.count(len(piece.data))
+                            live.publish(piece)
+                        case Final():
+                            timing.first_byte = timing.first_byte or self._now()
+                            course.count(len(piece.data))
+                            finals.append(piece)
+                        case Report():
+                            report = plain(piece)
+        except UpstreamError:
+            if not finals:
+                raise
+        good = check(finals, course.media_type)
+        return Made(
+            channel.name, tuple([final for final, _ in good]), tuple([p for _, p in good]), report
+        )
 
     def _note(
         self,

@@ -11,6 +11,7 @@ from core.engine.records import (
     AssetRecord,
     AttemptRecord,
     Claimed,
+    Finished,
     FinishGeneration,
     HideGeneration,
     MarkOrphan,
@@ -124,6 +125,14 @@ class Bookkeeper:
         verdict = await self._commits.commit(Commit((part,)))
         if isinstance(verdict, Refused):
             raise GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")
+
+
+def is_hidden(verdict: Verdict) -> bool:
+    """Whether the generation that was closed had been deleted by its account."""
+    if isinstance(verdict, Refused):
+        return False
+    answer = verdict.answers[0]
+    return isinstance(answer, Finished) and answer.hidden
 
 
 def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ who serves it is the policy's, whether it is paid for is the commit's.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,7 +16,7 @@ from uuid import UUID
 from core.caller import Caller
 from core.engine.admission import Slot
 from core.engine.attempts import Attempts, Course, Made
-from core.engine.bookkeeping import Bookkeeper, Entry, Outcome
+from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden
 from core.engine.events import (
     Accepted,
     Charged,
@@ -107,10 +108,14 @@ class Engine:
     async def start(self, caller: Caller, order: Order, slot: Slot) -> Ticket:
         """Accept a request, or find the generation that answers it.
 
-        The *slot* is given back when the generation ends. Raises GatewayError and
-        StorageUnavailable; then nothing is held, and the slot is the caller's to release.
+        The *slot* is the engine's from now on. Raises GatewayError and StorageUnavailable;
+        then nothing is held.
         """
-        job = self._intake.examine(caller, order)
+        try:
+            job = self._intake.examine(caller, order)
+        except GatewayError:
+            slot.release()
+            raise
         # The generation lives in a task of its own from the start: a caller who goes away
         # during the commit must not leave a hold behind that nobody works for.
         ticket: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
@@ -118,13 +123,8 @@ class Engine:
         try:
             return await asyncio.shield(ticket)
         except asyncio.CancelledError:
-            ticket.add_done_callback(lambda found: self._unwatched(caller, found))
+            ticket.cancel()  # tells `_live_through` that nobody waits any more
             raise
-
-    def _unwatched(self, caller: Caller, ticket: "asyncio.Future[Ticket]") -> None:
-        """A generation was accepted after its caller had gone."""
-        if not ticket.cancelled() and ticket.exception() is None:
-            self.caller_left(caller, ticket.result().generation.id, detached=True)
 
     async def _live_through(
         self, caller: Caller, job: Job, slot: Slot, ticket: "asyncio.Future[Ticket]"
@@ -137,16 +137,22 @@ class Engine:
             running = await self._open(caller, job, slot, failover, id_)
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the ticket
             failover.close()
-            ticket.set_exception(error)
+            slot.release()
+            if not ticket.cancelled():
+                ticket.set_exception(error)
             return
         finally:
             self._opening.discard(id_)
         if isinstance(running, Ticket):
             failover.close()
             slot.release()
-            ticket.set_result(running)
+            if not ticket.cancelled():
+                ticket.set_result(running)
             return
-        ticket.set_result(Ticket(running.accepted, running.live.watch))
+        if ticket.cancelled():
+            self.caller_left(caller, id_, detached=job.detached)
+        else:
+            ticket.set_result(Ticket(running.accepted, running.live.watch))
         await self._run(running)
 
     async def _open(
@@ -187,12 +193,13 @@ class Engine:
 
     async def delete(self, caller: Caller, id_: UUID) -> int:
         """Hide it and delete its outputs, also those that arrive later."""
-        generation = await self._library.find(caller.account_id, id_)
-        await self._books.hide(caller.account_id, id_)
+        await self._library.find(caller.account_id, id_)
         live = self._live.get(id_)
         if live is not None:
             live.cancel_asked = live.delete_asked = True
-        return await discard(self._store, generation.assets)
+        await self._books.hide(caller.account_id, id_)
+        # Read after hiding: what ends from now on finds that it is hidden.
+        return await discard(self._store, await self._library.outputs(caller.account_id, id_))
 
     async def abandon(self, caller: Caller, id_: UUID) -> None:
         """Let an SDK's retry claim it."""
@@ -238,7 +245,11 @@ class Engine:
         seq = max(after, events[-1][0])
         while not generation.state.is_terminal:
             await asyncio.sleep(WATCH_SECONDS)
-            generation = await self._library.find(generation.account_id, generation.id)
+            try:
+                generation = await self._library.find(generation.account_id, generation.id)
+            except GatewayError as gone:  # deleted meanwhile: a terminal event all the same
+                yield seq + 1, Failed(gone, generation)
+                return
             if generation.state.is_terminal:
                 for event in ending(generation):
                     seq += 1
@@ -246,7 +257,7 @@ class Engine:
 
     async def _run(self, running: Running) -> None:
         """From acceptance to the terminal event, whatever happens."""
-        course = Course(monotonic(), running.entry.mark)
+        course = Course(monotonic(), running.entry.mark, running.job.media_type, running.slot.count)
         task = asyncio.current_task()
         assert task is not None
         self._attempting[running.entry.id] = task
@@ -269,6 +280,9 @@ class Engine:
             self._emit(defect("generation", defective))
             await self._fail(running, GatewayError(Reason.INTERNAL, "The gateway failed."), course)
         finally:
+            if not running.live.ended:  # whatever went wrong: exactly one terminal event
+                lost = GatewayError(Reason.INTERNAL, "The gateway failed.")
+                running.live.publish(Failed(lost, running.accepted))
             del self._live[running.entry.id], self._attempting[running.entry.id]
             running.slot.release()
 
@@ -292,8 +306,6 @@ class Engine:
         )
         if not await self._close(running, outcome, kept):
             return
-        if running.live.delete_asked:
-            await discard(self._store, [item.asset for item in kept])
         ended = replace(
             running.accepted,
             state=GenerationState.SUCCEEDED,
@@ -315,9 +327,12 @@ class Engine:
             verdict = await self._books.close(running.entry, outcome)
         except CommitUnanswered:
             return True  # the operator bears it: it was made, so it is delivered (semantics.md 16)
-        if not isinstance(verdict, Refused):
+        is_refused = isinstance(verdict, Refused)
+        if is_refused or running.live.delete_asked or is_hidden(verdict):
+            with suppress(OSError):
+                await discard(self._store, [item.asset for item in kept])
+        if not is_refused:
             return True
-        await discard(self._store, [item.asset for item in kept])
         error = GatewayError(Reason.REQUEST_NOT_RETAINED, "Another process ended the generation.")
         running.live.publish(Failed(error, _failed(running.accepted, error, outcome)))
         return False

@@ -22,6 +22,7 @@ from core.policy.routing import Needs, Preference, operation_of
 
 FINGERPRINT = "request"
 IDEMPOTENCY = "idempotency-key"
+_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 KEPT_TERMS = 1024
 
 
@@ -39,6 +40,9 @@ class Job:
     endpoint: str
     request_id: str
     is_retry: bool
+    detached: bool
+    media_type: str
+    """What outputs must be; empty: any type that we know."""
 
     def charge(self, delivered: int) -> int:
         """What *delivered* outputs cost, at the prices of the acceptance."""
@@ -81,6 +85,10 @@ class Intake:
 
     def examine(self, caller: Caller, order: Order) -> Job:
         """Check, price and fingerprint; raises GatewayError naming the parameter."""
+        if caller.sandbox:
+            raise GatewayError(
+                Reason.NO_CHANNEL, "Test keys are not served by this deployment yet."
+            )
         model = self._catalogue.usable_model(order.model)
         ask = schema.validate(
             model,
@@ -116,11 +124,13 @@ class Intake:
             endpoint=order.endpoint,
             request_id=order.request_id,
             is_retry=order.retry_number > 0,
+            detached=order.detached,
+            media_type=_media_type(model, ask),
         )
 
     def _terms(self, model: Model, ask: Ask, now: datetime) -> tuple[int, Needs]:
         """Price and needs. They follow from few facts, so those of the last minute are kept."""
-        if ask.inputs:
+        if ask.inputs or not all(model.parameters[name].values for name in _texts(ask)):
             return _price(model, ask, now), Needs.of(ask, model.defaults)
         minute = int(now.timestamp()) // 60
         if minute != self._minute or len(self._kept) >= KEPT_TERMS:
@@ -175,6 +185,18 @@ def _price(model: Model, ask: Ask, now: datetime) -> int:
     """The most that *ask* may cost, in micro-dollars."""
     facts = schema.price_facts(model, ask)
     return quote(model.prices, facts, schema.price_units(ask), now)
+
+
+def _texts(ask: Ask) -> list[str]:
+    """Parameters whose values are texts: free ones must not be kept past the request."""
+    return [
+        name for name, value in ask.parameters.items() if isinstance(value, str) and name != "size"
+    ]
+
+
+def _media_type(model: Model, ask: Ask) -> str:
+    name = ask.parameters.get("output_format") or model.defaults.get("output_format")
+    return next((kind for kind, ext in _FORMATS.items() if ext == name), "")
 
 
 def _probed(item: RawInput) -> Input:

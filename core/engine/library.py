@@ -21,7 +21,9 @@ class Reads(Protocol):
         self, account_id: UUID, listing: records.Listing
     ) -> list[records.Generation]: ...
 
-    async def assets(self, account_id: UUID, id_: UUID) -> list[records.StoredAsset]: ...
+    async def assets(
+        self, account_id: UUID, id_: UUID, *, deleted: bool = False
+    ) -> list[records.StoredAsset]: ...
 
     async def asset_by_link(
         self, generation_id: UUID, link: str, output_index: int
@@ -45,6 +47,11 @@ class Library:
         """One page of the account's generations."""
         rows = await self._reads.generations(account_id, listing)
         return [await self._with_assets(row) for row in rows]
+
+    async def outputs(self, account_id: UUID, id_: UUID) -> list[Asset]:
+        """Every output that was ever stored for it, hidden or not: to delete the files."""
+        stored = await self._reads.assets(account_id, id_, deleted=True)
+        return [asset_of(id_, item.record, item.expires_at) for item in stored]
 
     async def output(self, path: str) -> Asset:
         """An output by the path of its link; raises ASSET_NOT_FOUND."""

@@ -34,7 +34,7 @@ class Routing:
 class Order:
     """What a caller asks for, and how."""
 
-    model: str
+    model: str = field(repr=False)
     prompt: Body[str]
     given: Mapping[str, ParameterValue] = field(default_factory=dict, repr=False)
     """Parameters by canonical name, as they came."""
@@ -47,5 +47,7 @@ class Order:
     routing: Routing = Routing()
     endpoint: str = ""
     request_id: str = ""
+    detached: bool = True
+    """Whether it outlives its caller."""
     ends: float | None = None
     """When attempts must be over, by the monotonic clock; None: it outlives its caller."""

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -28,6 +29,8 @@ class Store(Protocol):
 
     async def delete(self, name: str) -> bool: ...
 
+    async def find(self, name: str) -> object | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -38,14 +41,20 @@ class Kept:
     data: Body[bytes]
 
 
-def check(finals: Sequence[Final]) -> list[Probe]:
-    """What each output is; raises UpstreamError INVALID_RESPONSE when one is no image.
+def check(finals: Sequence[Final], media_type: str = "") -> list[tuple[Final, Probe]]:
+    """The outputs that are images, of *media_type* if one was asked for, and what they are.
 
-    A provider that answers 200 without an image has failed (providers.md 10).
+    Raises UpstreamError INVALID_RESPONSE when there is none: a provider that answers 200
+    without an image, or with another type than the caller asked for, has failed
+    (providers.md 10, semantics.md 13).
     """
-    probes = [probe(final.data.reveal()) for final in finals]
-    good = [found for found in probes if found is not None]
-    if not good or len(good) < len(probes):
+    good = [
+        (final, found)
+        for final in finals
+        if (found := probe(final.data.reveal())) is not None
+        and media_type in ("", found.media_type)
+    ]
+    if not good:
         raise UpstreamError(Fault.INVALID_RESPONSE, Phase.BODY)
     return good
 
@@ -55,7 +64,7 @@ async def keep(
 ) -> list[Kept]:
     """Put every output in its place. Raises OSError when the store fails."""
     link = secrets.token_hex(LINK_BYTES)
-    kept = []
+    kept: list[Kept] = []
     for final, found in zip(finals, probes, strict=True):
         data = final.data.reveal()
         record = AssetRecord(
@@ -69,7 +78,12 @@ async def keep(
             KEEP_DAYS,
         )
         asset = asset_of(id_, record, now + timedelta(days=KEEP_DAYS))
-        await store.put(asset.name, data)
+        try:
+            await store.put(asset.name, data)
+        except OSError:
+            with suppress(OSError):
+                await discard(store, [item.asset for item in kept])
+            raise
         kept.append(Kept(record, asset, final.data))
     return kept
 

@@ -94,7 +94,7 @@ class NewGeneration:
 class FinishGeneration:
     """The end of a generation. Commit as (FinishGeneration, Settle or Void, KeyRelease).
 
-    Refused by GenerationUnknown, AlreadyTerminal or NotOwner.
+    Answers Finished. Refused by GenerationUnknown, AlreadyTerminal or NotOwner.
     """
 
     id: UUID
@@ -154,7 +154,10 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class MarkOrphan:
-    """The caller's connection closed before the answer: an SDK's retry may claim it."""
+    """The caller's connection closed before the answer: an SDK's retry may claim it.
+
+    Also when it was claimed before: the answer to that claim was lost as well.
+    """
 
     id: UUID
     account_id: UUID
@@ -174,6 +177,20 @@ class HideGeneration:
 
     id: UUID
     account_id: UUID
+
+
+# ---- answers
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A generation has ended."""
+
+    hidden: bool
+    """It was deleted before: nobody will find its outputs, so whoever made them discards them.
+
+    (Who deletes what has ended already finds them with `assets(…, deleted=True)`.)
+    """
 
 
 # ---- refusals

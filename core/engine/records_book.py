@@ -8,6 +8,7 @@ from core.engine.records import (
     Adopt,
     AlreadyTerminal,
     Claimed,
+    Finished,
     FinishGeneration,
     GenerationUnknown,
     HideGeneration,
@@ -33,6 +34,7 @@ Part = (
     | HideGeneration
 )
 Refusal = Replay | IdempotencyMismatch | Claimed | GenerationUnknown | AlreadyTerminal | NotOwner
+Answer = GenerationState | Finished | None
 PARTS: tuple[type, ...] = (
     NewGeneration,
     FinishGeneration,
@@ -56,6 +58,7 @@ class Standing:
     account_id: UUID
     state: GenerationState
     owner_epoch: int
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,8 @@ class RecordsBook:
         self.submitted: list[SubmitAttempt] = []
         self.jobs: list[NoteJob] = []
         self.adopted: list[Adopt] = []
-        self.claimed: list[tuple[UUID, UUID]] = []
-        """Account and id of orphans."""
+        self.claimed: set[tuple[UUID, UUID]] = set()
+        """Account and id of orphans that were not orphaned again since."""
         self.marked: list[MarkOrphan | RequestCancel | HideGeneration] = []
         self.remembered: dict[KeyName, RememberedKey] = {}
         self.forgotten: list[KeyName] = []
@@ -112,7 +115,7 @@ class RecordsBook:
         name = (part.generation_id, part.attempt.number)
         return self._found.attempts.get(name) == part.attempt.mark
 
-    def recall(self, part: Part) -> GenerationState | None:
+    def recall(self, part: Part) -> Answer:
         return self._answer(part)
 
     def refusal(self, part: Part) -> Refusal | None:
@@ -136,10 +139,9 @@ class RecordsBook:
     def turned_away(self, part: Part, refusal: Refusal) -> None:
         """A claim is the one refusal that leaves a trace: nobody else may claim that orphan."""
         if isinstance(refusal, Claimed):
-            self._unclaimable.add(refusal.generation_id)
-            self.claimed.append((part.account_id, refusal.generation_id))
+            self.claimed.add((part.account_id, refusal.generation_id))
 
-    def take(self, part: Part) -> GenerationState | None:
+    def take(self, part: Part) -> Answer:
         match part:
             case NewGeneration():
                 self._create(part)
@@ -160,10 +162,20 @@ class RecordsBook:
                 self.marked.append(part)
                 if isinstance(part, HideGeneration):
                     self._unclaimable.add(part.id)
+                    self._found.standings[part.id].hidden = True
+                if isinstance(part, MarkOrphan):
+                    self.claimed.discard((part.account_id, part.id))
         return self._answer(part)
 
-    def _answer(self, part: Part) -> GenerationState | None:
-        """The state, to who asks for a cancellation or a deletion."""
+    def is_hidden(self, generation_id: UUID) -> bool:
+        """Whether it is deleted, after all that was taken so far."""
+        standing = self._found.standings.get(generation_id)
+        return standing is not None and standing.hidden
+
+    def _answer(self, part: Part) -> Answer:
+        """The state, to who asks for a cancellation or a deletion; what an end should know."""
+        if isinstance(part, FinishGeneration):
+            return Finished(self.is_hidden(part.id))
         if not isinstance(part, (RequestCancel, HideGeneration)):
             return None
         standing = self._standing(part.account_id, part.id)
@@ -199,7 +211,7 @@ class RecordsBook:
         if not part.claim:
             return None
         for orphan in self._found.orphans.get(twin(part), ()):
-            if orphan not in self._unclaimable:
+            if orphan not in self._unclaimable and (part.account_id, orphan) not in self.claimed:
                 return Claimed(orphan)
         return None
 

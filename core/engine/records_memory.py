@@ -1,6 +1,6 @@
 """Generations in memory: the twin of what PostgreSQL keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,8 +52,11 @@ class MemoryRecords:
 
     parts = PARTS
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int] | None = None) -> None:
+        """*clock*: microseconds since 1970; without one it is as late as the last commit."""
         self.generations_by_id: dict[UUID, MemoryGeneration] = {}
+        self._last_us = 0
+        self._clock = clock or (lambda: self._last_us)
         self._keys: dict[KeyName, RememberedKey] = {}
 
     # ---- a storage.memory.MemoryParticipant
@@ -65,7 +68,8 @@ class MemoryRecords:
             known = self._known(account_id, generation_id)
             if known is not None:
                 row = known.row
-                found.standings[generation_id] = Standing(account_id, row.state, row.owner_epoch)
+                standing = Standing(account_id, row.state, row.owner_epoch, known.hidden)
+                found.standings[generation_id] = standing
         found.attempts = {
             (generation_id, number): attempt.mark
             for _, generation_id in map(generation_of, parts)
@@ -86,6 +90,7 @@ class MemoryRecords:
     def apply(self, book: RecordsBook) -> None:
         """Keep what *book* took, in the order in which PostgreSQL writes it."""
         now = moment(book.now_us)
+        self._last_us = book.now_us
         self._keys.update(book.remembered)
         for new in book.created:
             self.generations_by_id[new.id] = created(new, now)
@@ -126,9 +131,11 @@ class MemoryRecords:
         rows.sort(key=lambda row: row.id, reverse=not listing.oldest_first)
         return rows[: listing.limit]
 
-    async def assets(self, account_id: UUID, generation_id: UUID) -> list[StoredAsset]:
+    async def assets(
+        self, account_id: UUID, generation_id: UUID, *, deleted: bool = False
+    ) -> list[StoredAsset]:
         known = self._known(account_id, generation_id)
-        return [] if known is None or known.hidden else list(known.assets)
+        return [] if known is None or (known.hidden and not deleted) else list(known.assets)
 
     async def attempts(self, account_id: UUID, generation_id: UUID) -> list[AttemptRecord]:
         known = self._known(account_id, generation_id)
@@ -140,8 +147,12 @@ class MemoryRecords:
         known = self.generations_by_id.get(generation_id)
         if known is None or known.hidden:
             return None
+        now = moment(self._clock())
         for asset in known.assets:
-            if (asset.record.link, asset.record.output_index) == (link, output_index):
+            if asset.expires_at > now and (asset.record.link, asset.record.output_index) == (
+                link,
+                output_index,
+            ):
                 return asset
         return None
 
@@ -174,7 +185,7 @@ class MemoryRecords:
         known = self.generations_by_id[mark.id]
         match mark:
             case MarkOrphan():
-                self._change(mark.id, orphaned_at=known.row.orphaned_at or now)
+                self._change(mark.id, orphaned_at=now, claimed_at=None)
             case RequestCancel():
                 self._change(mark.id, cancel_requested_at=known.row.cancel_requested_at or now)
             case HideGeneration():

@@ -38,12 +38,15 @@ SELECT a.account_id, a.generation_id, a.created_at, a.expires_at, a.output_index
   FROM asset a
 """
 _ASSETS = f"""{_ASSET}
- WHERE a.account_id = %(account)s AND a.generation_id = %(id)s AND a.deleted_at IS NULL
+ WHERE a.account_id = %(account)s AND a.generation_id = %(id)s
+   AND (%(deleted)s OR a.deleted_at IS NULL)
  ORDER BY a.output_index
 """
 _ASSET_BY_LINK = f"""{_ASSET}
  WHERE a.generation_id = %(id)s AND a.link = %(link)s AND a.output_index = %(index)s
-   AND a.deleted_at IS NULL
+   AND a.deleted_at IS NULL AND a.expires_at > clock_timestamp()
+   AND EXISTS (SELECT FROM generation g
+                WHERE g.account_id = a.account_id AND g.id = %(id)s AND g.hidden_at IS NULL)
 """
 _ATTEMPTS = """
 SELECT number, channel, mark, state, fault, phase, http_status, started_ms, acknowledged_ms,
@@ -80,15 +83,17 @@ class RecordReads:
         rows = await self._rows(_OLDEST_FIRST if listing.oldest_first else _NEWEST_FIRST, values)
         return [generation(row) for row in rows]
 
-    async def assets(self, account_id: UUID, id_: UUID) -> list[StoredAsset]:
-        """The outputs, in order, without deleted ones."""
-        rows = await self._rows(_ASSETS, {"account": account_id, "id": id_})
+    async def assets(
+        self, account_id: UUID, id_: UUID, *, deleted: bool = False
+    ) -> list[StoredAsset]:
+        """The outputs, in order; *deleted* ones too, for who removes their files."""
+        rows = await self._rows(_ASSETS, {"account": account_id, "id": id_, "deleted": deleted})
         return [asset(row) for row in rows]
 
     async def asset_by_link(
         self, generation_id: UUID, link: str, output_index: int
     ) -> StoredAsset | None:
-        """The output behind a link, which names no account."""
+        """The output behind a link, which names no account; None when deleted or expired."""
         values = {"id": generation_id, "link": link, "index": output_index}
         rows = await self._rows(_ASSET_BY_LINK, values)
         return asset(rows[0]) if rows else None

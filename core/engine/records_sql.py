@@ -76,8 +76,8 @@ class RecordsSql:
         for result in rows:
             match result[0][0] if result else "":
                 case "generation":
-                    for _, account, generation, state, epoch in result:
-                        standing = Standing(account, GenerationState(state), epoch)
+                    for _, account, generation, state, epoch, hidden in result:
+                        standing = Standing(account, GenerationState(state), epoch, hidden)
                         found.standings[generation] = standing
                 case "key":
                     for _, account, key, request, generation, expires_us in result:
@@ -172,13 +172,17 @@ def finished(book: RecordsBook) -> Iterable[Statement]:
                 [asset.media_type for _, asset in assets],
                 [asset.link for _, asset in assets],
                 [book.now_us + asset.keep_days * DAY_US for _, asset in assets],
+                [book.now_us if book.is_hidden(part.id) else None for part, _ in assets],
                 book.now_us,
             ),
         )
 
 
 def marked(book: RecordsBook) -> Iterable[Statement]:
-    """Orphans, claims, wishes to cancel, deletions; setting a mark again changes nothing."""
+    """Orphans, claims, wishes to cancel, deletions; a wish or deletion is dated by the first.
+
+    Claims come last: one that was orphaned again afterwards is not among them.
+    """
     marks: Sequence[tuple[type, str]] = (
         (MarkOrphan, sql.MARK_ORPHANS),
         (RequestCancel, sql.MARK_CANCELS),
@@ -191,7 +195,7 @@ def marked(book: RecordsBook) -> Iterable[Statement]:
             if kind is HideGeneration:
                 yield sql.DELETE_ASSETS, (*between(list(names)), book.now_us)
     if book.claimed:
-        yield sql.MARK_CLAIMED, (*between(book.claimed), book.now_us)
+        yield sql.MARK_CLAIMED, (*between(list(book.claimed)), book.now_us)
 
 
 def adopted(book: RecordsBook) -> Iterable[Statement]:

@@ -17,7 +17,7 @@ SELECT 'key', i.account_id, i.key_hmac, i.request_hmac, i.generation_id, i.expir
   JOIN idempotency i ON i.account_id = x.account_id AND i.key_hmac = x.key_hmac
 """
 LOCK_GENERATIONS = f"""
-SELECT 'generation', g.account_id, g.id, g.state, g.owner_epoch {_NAMED}
+SELECT 'generation', g.account_id, g.id, g.state, g.owner_epoch, g.hidden_at IS NOT NULL {_NAMED}
  ORDER BY g.account_id, g.id
    FOR NO KEY UPDATE OF g
 """
@@ -123,17 +123,18 @@ SELECT * FROM ended WHERE charged_micros > 0 OR output_tokens IS NOT NULL
 """
 INSERT_ASSETS = """
 INSERT INTO asset (account_id, generation_id, output_index, size_bytes, width, height, sha256,
-                   media_type, link, expires_at, created_at)
-SELECT x.*, $11::timestamptz
+                   media_type, link, expires_at, deleted_at, created_at)
+SELECT x.*, $12::timestamptz
   FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::bigint[], $5::integer[], $6::integer[],
-              $7::bytea[], $8::text[], $9::text[], $10::timestamptz[]) AS x
+              $7::bytea[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[]) AS x
 """
 _BY_NAME = """
   FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
  WHERE g.account_id = x.account_id AND g.id = x.id AND g.id BETWEEN $3::uuid AND $4::uuid
 """
+# Again, when the answer to who claimed it was lost too: then the next retry may claim it.
 MARK_ORPHANS = f"""
-UPDATE generation g SET orphaned_at = coalesce(g.orphaned_at, $5::timestamptz) {_BY_NAME}
+UPDATE generation g SET orphaned_at = $5::timestamptz, claimed_at = NULL {_BY_NAME}
 """
 MARK_CANCELS = f"""
 UPDATE generation g SET cancel_requested_at = coalesce(g.cancel_requested_at, $5::timestamptz)

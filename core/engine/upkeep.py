@@ -3,19 +3,30 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from core.engine.adoption import Adoption
 from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
 from core.engine.retention import AnyPool, drop_days, make_days, sweep_keys
 from core.engine.supervisor import Supervisor
-from core.log import Adopted, ChannelAlert, ChannelEjected, ChannelRecovered, Emit
+from core.log import Adopted, ChannelAlert, ChannelEjected, ChannelRecovered, Emit, LeaseLost
 from core.policy.health import Alert, Ejected, HealthBook, Notice, Recovered
 from storage.pool import StorageUnavailable
 
 ADOPTION_SECONDS = 2.0
 NOTICE_SECONDS = 0.5
 HOUR = 3600.0
+
+
+class Probes(Protocol):
+    """What upkeep turns outside the database."""
+
+    async def set_ready(self, *, is_ready: bool) -> None:
+        """Say whether this process can serve."""
+
+    async def sweep_outputs(self, now: datetime) -> None:
+        """Delete outputs whose time is over."""
 
 
 class Upkeep:
@@ -28,6 +39,7 @@ class Upkeep:
         adoption: Adoption,
         health: HealthBook,
         emit: Emit,
+        probes: Probes,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
@@ -35,6 +47,7 @@ class Upkeep:
         self._adoption = adoption
         self._health = health
         self._emit = emit
+        self._probes = probes
         self._now = now
 
     def start(self, supervisor: Supervisor) -> None:
@@ -55,7 +68,15 @@ class Upkeep:
             await asyncio.sleep(ADOPTION_SECONDS)
 
     async def _tell(self) -> None:
+        """Log what happened to channels, and tell load balancers whether to come here."""
+        was_ready = True
         while True:
+            is_ready = self._lease.is_valid()
+            if is_ready != was_ready:
+                if not is_ready:
+                    self._emit(LeaseLost(self._lease.epoch))
+                await self._probes.set_ready(is_ready=is_ready)
+                was_ready = is_ready
             for notice in self._health.drain():
                 self._emit(_event(notice))
             await asyncio.sleep(NOTICE_SECONDS)
@@ -67,6 +88,7 @@ class Upkeep:
                 await drop_days(self._pool, self._now())
                 await sweep_keys(self._pool)
                 await LeasesSql(self._pool).forget_old()
+                await self._probes.sweep_outputs(self._now())
             except StorageUnavailable:
                 await asyncio.sleep(ADOPTION_SECONDS)
                 continue

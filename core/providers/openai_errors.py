@@ -33,9 +33,9 @@ REQUEST_TYPES = frozenset({"invalid_request_error", "image_generation_user_error
 """Types that blame the request itself, where no HTTP status says so: in a stream."""
 
 PARAMETERS: Mapping[str, str] = {
-    "n":                 "count",
-    "partial_images":    "partials",
-    "safety_identifier": "end_user",
+    "n":                 "output_count",
+    "partial_images":    "partial_count",
+    "safety_identifier": "end_user_id",
 }
 """Their names of parameters in ours, where they differ."""
 

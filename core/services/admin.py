@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from decimal import Decimal, InvalidOperation
+import re
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
@@ -10,7 +10,7 @@ from grpc import aio
 
 from accounts.keys import PUBLIC_BYTES, SECRET_BYTES, make_key
 from accounts.registry import NAME_LENGTH, NewKey, Registry
-from billing.ledger import Balance, Credit
+from billing.ledger import AccountUnknown, Balance, Credit
 from core.authentication import digest_of
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
@@ -22,6 +22,7 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
 MAXIMUM_CREDITS = 1_000_000_000
 REQUEST_ID_LENGTH = 255
+_CREDITS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))?\Z")
 
 
 class AdminService:
@@ -66,12 +67,15 @@ class AdminService:
         digest = hashlib.sha256(account_id.bytes + request.request_id.encode()).digest()
         credit = Credit(UUID(bytes=digest[:16], version=4), account_id, amount)
         verdict = await self._commits.commit(Commit((credit,)))
+        if isinstance(verdict, Refused) and isinstance(verdict.refusal, AccountUnknown):
+            raise _unknown_account()
         if isinstance(verdict, Refused):
             raise GatewayError(
                 Reason.IDEMPOTENCY_MISMATCH,
                 "This request_id was used for another grant.",
                 parameter="request_id",
             )
+        await self._registry.note(account_id, uuid4(), "credits.grant", str(credit.transfer_id))
         balance = verdict.answers[0]
         assert isinstance(balance, Balance)
         return pb.GrantCreditsResponse(balance=credits_text(balance.posted_micros))
@@ -82,10 +86,12 @@ class AdminService:
         except ValueError:
             account_id = UUID(int=0)
         if not await self._registry.exists(account_id):
-            raise GatewayError(
-                Reason.NOT_FOUND, "No such account.", metadata={"resource": "account"}
-            )
+            raise _unknown_account()
         return account_id
+
+
+def _unknown_account() -> GatewayError:
+    return GatewayError(Reason.NOT_FOUND, "No such account.", metadata={"resource": "account"})
 
 
 async def create_key(
@@ -112,19 +118,13 @@ async def create_key(
 
 def _micros(text: str) -> int:
     """Credits as a decimal string, in micro-dollars; at most three places fit."""
-    try:
-        amount = Decimal(text) * MICROS_PER_CREDIT
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if (
-        not amount.is_finite()
-        or amount != amount.to_integral_value()
-        or not 0 < amount <= MAXIMUM_CREDITS * MICROS_PER_CREDIT
-    ):
+    found = _CREDITS.match(text)
+    amount = int(found[1]) * MICROS_PER_CREDIT + int((found[2] or "").ljust(3, "0")) if found else 0
+    if not 0 < amount <= MAXIMUM_CREDITS * MICROS_PER_CREDIT:
         raise GatewayError(
             Reason.INVALID_PARAMETER,
             f"credits must be a decimal string above 0 and up to {MAXIMUM_CREDITS}, "
             "with at most three decimals.",
             parameter="credits",
         )
-    return int(amount)
+    return amount

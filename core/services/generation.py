@@ -1,5 +1,6 @@
 """GenerationService: protobuf on one side, the engine on the other, nothing between."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -8,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from grpc import aio
 
-from core.caller import current_caller, current_request_id
+from core.caller import Caller, current_caller, current_request_id
 from core.engine import events
 from core.engine.admission import Admission, Slot
-from core.engine.engine import Engine
+from core.engine.engine import Engine, Ticket
 from core.engine.library import Library
 from core.engine.order import MAXIMUM_INLINE_BYTES
 from core.engine.outputs import Store
@@ -21,6 +22,7 @@ from core.policy.deadlines import attempts_end
 from core.services import pages, parse
 from core.services.convert import KINDS, Converter, timestamp
 from core.services.names import generation_id
+from core.status import to_status
 from reapi.v1 import generation_pb2 as resource
 from reapi.v1 import generation_service_pb2 as pb
 
@@ -58,21 +60,36 @@ class GenerationService:
             start, attachments = await _receive(requests, slot)
             order = parse.order(start.spec, attachments, current_request_id())
             if not start.detached:
-                order = replace(order, ends=_ends(context))
-            ticket = await self._engine.start(caller, order, slot)
+                order = replace(order, detached=False, ends=_ends(context))
             handed_over = True
+            ticket = await self._engine.start(caller, order, slot)
         finally:
             if not handed_over:
                 slot.release()
         finished = False
+        listening = None if start.detached else self._listen(caller, ticket, requests)
         try:
             inline = start.spec.inline_outputs
             async with aclosing(ticket.watch()) as stream:
                 await self._send(stream, context, pb.GenerateResponse, inline=inline)
             finished = True
         finally:
+            if listening is not None:
+                listening.cancel()
             if not finished:
                 self._engine.caller_left(caller, ticket.generation.id, detached=start.detached)
+
+    def _listen(
+        self, caller: Caller, ticket: Ticket, requests: AsyncIterator[pb.GenerateRequest]
+    ) -> "asyncio.Task[None]":
+        """Hear an attached caller's wish to cancel, until the call ends."""
+
+        async def listen() -> None:
+            async for message in requests:
+                if message.HasField("cancel"):
+                    await self._engine.cancel(caller, ticket.generation.id)
+
+        return asyncio.create_task(listen())
 
     async def _send(
         self,
@@ -85,8 +102,13 @@ class GenerationService:
         """Write every event, the bytes of outputs too if *inline*."""
         async for seq, event in stream:
             if inline and isinstance(event, events.OutputReady):
-                async for message in self._with_bytes(seq, event):
-                    await context.write(response(event=message))
+                try:
+                    async for message in self._with_bytes(seq, event):
+                        await context.write(response(event=message))
+                except FileNotFoundError:
+                    failed = pb.Failed(status=to_status(_not_retained()))
+                    await context.write(response(event=pb.GenerationEvent(seq=seq, failed=failed)))
+                    return
                 continue
             for message in self._convert.event(seq, event):
                 await context.write(response(event=message))
@@ -99,15 +121,10 @@ class GenerationService:
                 yield message
             return
         offset = 0
-        try:
-            async for data in self._store.read(event.asset.name):
-                for message in self._convert.output(seq, event.asset, offset, data):
-                    yield message
-                offset += len(data)
-        except FileNotFoundError:
-            raise GatewayError(
-                Reason.RESULT_NOT_RETAINED, "The output is no longer stored."
-            ) from None
+        async for data in self._store.read(event.asset.name):
+            for message in self._convert.output(seq, event.asset, offset, data):
+                yield message
+            offset += len(data)
 
     async def CreateGeneration(
         self, request: pb.CreateGenerationRequest, context: Context
@@ -117,10 +134,10 @@ class GenerationService:
         try:
             slot.grow(request.ByteSize())
             order = parse.order(request.spec, (), current_request_id())
-            ticket = await self._engine.start(current_caller(), order, slot)
-        except BaseException:
+        except GatewayError:
             slot.release()
             raise
+        ticket = await self._engine.start(current_caller(), order, slot)
         return pb.CreateGenerationResponse(generation=self._convert.generation(ticket.generation))
 
     async def GetGeneration(
@@ -182,6 +199,8 @@ class GenerationService:
             raise GatewayError(
                 Reason.INVALID_PARAMETER, "The range is outside the output.", parameter="offset"
             )
+        if await self._store.find(found.name) is None:
+            raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.")
         yield pb.ReadAssetResponse(asset=self._stored(found))
         if request.offset == found.size_bytes:
             return
@@ -199,6 +218,10 @@ class GenerationService:
             sha256=asset.sha256,
             expire_time=timestamp(asset.expire_at),
         )
+
+
+def _not_retained() -> GatewayError:
+    return GatewayError(Reason.RESULT_NOT_RETAINED, "The output is no longer stored.")
 
 
 def _ends(context: Context) -> float | None:

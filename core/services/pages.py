@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from reapi.v1 import generation_service_pb2 as pb
 DEFAULT_SIZE = 20
 MAXIMUM_SIZE = 100
 _CHECK = 8
+_MODEL = re.compile(r"[A-Za-z0-9._/-]{1,96}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ def parse(request: pb.ListGenerationsRequest, kinds: frozenset[Kind]) -> Page:
     if request.page_size < 0:
         raise GatewayError(
             Reason.INVALID_PARAMETER, "page_size must not be negative.", parameter="page_size"
+        )
+    if any(_MODEL.match(model) is None for model in request.models):
+        raise GatewayError(
+            Reason.INVALID_PARAMETER, "models must be ids of models.", parameter="models"
         )
     size = min(request.page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
     page = Page(size, kinds, frozenset(request.models), request.oldest_first, None)

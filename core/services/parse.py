@@ -44,6 +44,11 @@ def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str
     asked = spec.parameters
     if not spec.model:
         raise GatewayError(Reason.MISSING_PARAMETER, "You must provide a model.", parameter="model")
+    for name in ("quote_token", "callback_url"):
+        if getattr(spec, name):
+            raise GatewayError(
+                Reason.INVALID_PARAMETER, f"`{name}` is not supported yet.", parameter=name
+            )
     if len(spec.request_id) > _REQUEST_ID_LENGTH:
         raise GatewayError(
             Reason.INVALID_PARAMETER,

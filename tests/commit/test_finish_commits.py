@@ -17,6 +17,7 @@ from core.engine.records import (
     Adopt,
     AlreadyTerminal,
     AttemptRecord,
+    Finished,
     FinishGeneration,
     GenerationUnknown,
     HideGeneration,
@@ -45,7 +46,7 @@ async def test_a_settle_charges_what_it_costs_and_returns_the_rest(
 
     verdict = await house.commit(customer.settle(new, 30_000))
 
-    assert verdict == Committed((None, Resolved(30_000, 10_000, 0), None))
+    assert verdict == Committed((Finished(hidden=False), Resolved(30_000, 10_000, 0), None))
     assert await house.balance(customer) == Balance(70_000, 0)
     assert await house.operator("revenue") == 30_000
     assert await house.in_flight(customer) == 0
@@ -57,7 +58,7 @@ async def test_what_exceeds_a_hold_is_the_operators_risk(house: House, customer:
 
     verdict = await house.commit(customer.settle(new, 55_000))
 
-    assert verdict == Committed((None, Resolved(40_000, 0, 15_000), None))
+    assert verdict == Committed((Finished(hidden=False), Resolved(40_000, 0, 15_000), None))
     assert await house.balance(customer) == Balance(60_000, 0)
     assert await house.operator("risk") == -15_000
     assert await house.operator("revenue") == 55_000
@@ -69,7 +70,7 @@ async def test_a_void_gives_the_whole_hold_back(house: House, customer: Customer
 
     verdict = await house.commit(customer.void(new))
 
-    assert verdict == Committed((None, Resolved(0, 40_000, 0), None))
+    assert verdict == Committed((Finished(hidden=False), Resolved(0, 40_000, 0), None))
     assert await house.balance(customer) == Balance(100_000, 0)
     assert await house.in_flight(customer) == 0
 

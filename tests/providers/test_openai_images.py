@@ -165,8 +165,8 @@ def test_a_refusal_by_moderation_tells_its_stage_and_keeps_the_providers_words_s
     [
         ("size", "size"),
         ("prompt", "prompt"),
-        ("n", "count"),
-        ("partial_images", "partials"),
+        ("n", "output_count"),
+        ("partial_images", "partial_count"),
         ("image", "image[0]"),
         ("image[1]", "image[1]"),
         ("image[]", "image[0]"),
