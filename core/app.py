@@ -1,11 +1,12 @@
 """The one place where the core is wired: opens everything in order, closes it in reverse."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 from grpc import aio
@@ -22,6 +23,7 @@ from core.engine.admission import Admission
 from core.engine.adoption import Adoption
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
+from core.engine.catalogue_versions import activate
 from core.engine.engine import Engine
 from core.engine.intake import Intake
 from core.engine.leases import LeaseKeeper
@@ -34,7 +36,7 @@ from core.engine.supervisor import Supervisor
 from core.engine.upkeep import Upkeep
 from core.interceptors import Boundary
 from core.keyring import Keyring
-from core.log import Emit, Stopping
+from core.log import Emit, Stopping, defect
 from core.metrics import Metrics
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
@@ -46,6 +48,7 @@ from core.services.convert import Converter
 from core.services.generation import GenerationService
 from core.services.models import ModelService
 from core.services.register import Services
+from storage.commits import CommitRejected
 from storage.committer import Committer
 from storage.folder import FolderStore
 from storage.pool import Pool, connection_string, open_pool
@@ -127,8 +130,7 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
     metrics = Metrics()
     emit = metrics.emit_to(emit)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(config.database_url))
-        await make_days(pool, datetime.now(UTC))
+        pool = await stack.enter_async_context(_prepared_pool(config))
         committer = await stack.enter_async_context(
             Committer(config.database_url, [LimitsSql(), LedgerSql(), RecordsSql()])
         )
@@ -156,15 +158,14 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         )
         supervisor = await stack.enter_async_context(Supervisor(emit))
         directory = _listening_directory(config, pool, supervisor)
-        adoption = Adoption(LeasesSql(pool), reads, committer, engine.is_running)
+        adoption = Adoption(LeasesSql(pool), reads, committer, engine.is_running, _once_each(emit))
         authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
         health = HealthServicer()
         probes = _Probes(health, store)
         await probes.set_ready(is_ready=True)
         Upkeep(pool, lease, adoption, fleet.health, emit, probes).start(supervisor)
-        token = admin_token(config.keyring)
         yield Core(
-            boundary=Boundary(authenticator, emit, token),
+            boundary=Boundary(authenticator, emit, admin_token(config.keyring)),
             services=services,
             registry=registry,
             keyring=config.keyring,
@@ -174,8 +175,29 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
             engine=engine,
             admission=admission,
             health=health,
-            admin_token=token,
+            admin_token=admin_token(config.keyring),
         )
+
+
+@asynccontextmanager
+async def _prepared_pool(config: CoreConfig) -> AsyncIterator[Pool]:
+    """A pool on a database that has today's partitions and knows the catalogue."""
+    async with open_pool(config.database_url) as pool:
+        await make_days(pool, datetime.now(UTC))
+        await activate(pool, config.catalogue.version, config.catalogue.content)
+        yield pool
+
+
+def _once_each(emit: Emit) -> Callable[[UUID, CommitRejected], None]:
+    """Log the first refusal of each stray; it is met again in every pass."""
+    told: set[UUID] = set()
+
+    def tell(id_: UUID, error: CommitRejected) -> None:
+        if id_ not in told:
+            told.add(id_)
+            emit(defect("adoption", error))
+
+    return tell
 
 
 def _listening_directory(config: CoreConfig, pool: Pool, supervisor: Supervisor) -> KeyDirectory:

@@ -14,6 +14,7 @@ from grpc import aio
 
 import storage
 from core.app import Core, CoreConfig, open_core
+from core.engine.catalogue_versions import CatalogueChanged
 from core.keyring import open_keyring
 from core.local.channel import LocalChannel
 from core.local.server import LocalServer
@@ -62,6 +63,8 @@ async def serve(settings: Settings, *, demo: bool) -> int:
             _settle_memory()
             await stopping.wait()
             await core.begin_shutdown(GRACE_SECONDS, emit)
+    except CatalogueChanged as error:
+        raise ServeError(f"the catalogue cannot be activated: {error}") from error
     except (PostgresError, MigrationError, StorageUnavailable, DemoError, OSError) as error:
         raise ServeError(str(error) or type(error).__name__) from error
     return 0

@@ -37,7 +37,6 @@ from storage.committer import Committer
 from storage.memory import MemoryCommitter, MemoryParticipant
 from storage.pool import Pool, open_pool
 
-
 EPOCH = 7
 
 
@@ -134,8 +133,9 @@ class MemoryHouse:
     """Commits, reads and levers over memory."""
 
     def __init__(self) -> None:
-        self.records, self.limits, self.ledger = MemoryRecords(), MemoryLimits(), MemoryLedger()
         self.now_us = time.time_ns() // 1000
+        self.records = MemoryRecords(lambda: self.now_us)
+        self.limits, self.ledger = MemoryLimits(), MemoryLedger()
         participants: list[MemoryParticipant] = [self.records, self.limits, self.ledger]
         self.committer = MemoryCommitter(participants, lambda: self.now_us)
         self.reads = self.records
@@ -245,6 +245,12 @@ class PostgresHouse:
         await self.query(
             "UPDATE idempotency SET expires_at = expires_at - %s * interval '1 microsecond'"
             " WHERE account_id = %s RETURNING 1",
+            *(us, customer.account_id),
+        )
+        await self.query(
+            "UPDATE asset SET created_at = created_at - x, expires_at = expires_at - x"
+            " FROM (SELECT %s * interval '1 microsecond') AS past (x) WHERE account_id = %s"
+            " RETURNING 1",
             *(us, customer.account_id),
         )
 

@@ -139,13 +139,17 @@ def specs() -> list[Spec]:
     chained = {"401": TIMED_SAMPLES, "429": TIMED_SAMPLES}
     return [
         *(Spec(f"one-{name}", (f"one-{name}", "good")) for name in {**FAULTS, **HANGS}),
-        *(Spec(f"many-{name}", (f"many-{name}", "good")) for name in FAULTS),
+        *(
+            Spec(f"{family}-{name}", (f"{family}-{name}", "good"))
+            for family in ("many", "hundreds-one", "hundreds-many", "healed")
+            for name in FAULTS
+        ),
+        *(Spec(name, (name, "good")) for name in ("ejected", "ejected-often", "all-kinds")),
         *(
             Spec(f"timed-{name}", (f"timed-{name}", "good"), chained.get(name, 1))
             for name in FAULTS
         ),
         *(Spec(f"stream-{name}", (f"stream-{name}", "good")) for name in STREAM_FAULTS),
-        Spec("ejected", ("ejected", "good")),
         Spec("healthy", ("good",)),
         Spec("hundred", ("good",), credits=100),
     ]

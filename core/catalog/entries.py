@@ -122,6 +122,8 @@ class Catalogue:
     routes: Mapping[str, tuple[Channel, ...]]
     """By model id, in order of priority."""
     aliases: Mapping[str, str]
+    content: str = field(default="", repr=False)
+    """What is offered, as JSON: what `version` is the digest of."""
     notes: tuple[str, ...] = ()
     """What an operator should know: channels that were left out, and why."""
 

@@ -71,8 +71,10 @@ def load(
     }
     top.finish()
     used = {name: entry.channel for name, entry in entries.items() if entry.channel is not None}
+    content = _offered(layers.content)
     return Catalogue(
-        version=_version(layers.content),
+        version=hashlib.sha256(content.encode()).hexdigest(),
+        content=content,
         models=MappingProxyType(models),
         channels=MappingProxyType(used),
         routes=MappingProxyType(_routes(models, entries.values())),
@@ -111,13 +113,12 @@ def _routes(
     }
 
 
-def _version(content: Table) -> str:
-    """SHA-256 (hex) of what is offered, without credentials.
+def _offered(content: Table) -> str:
+    """What is offered, without credentials, as JSON.
 
     Before `${NAME}` is filled in: the demo's catalogue does not change with its ports.
     """
-    offered = json.dumps(_without_credentials(content), sort_keys=True, default=_as_text)
-    return hashlib.sha256(offered.encode()).hexdigest()
+    return json.dumps(_without_credentials(content), sort_keys=True, default=_as_text)
 
 
 def _without_credentials(content: Mapping[str, object]) -> dict[str, object]:

@@ -105,6 +105,7 @@ class Model:
         if id_ not in self.open and id_ not in self.ended:
             return "GenerationUnknown"
         self.orphans[id_] = self.requests[id_]
+        self.claimed.discard(id_)
         return "ok"
 
 

@@ -3,6 +3,8 @@
 import os
 from uuid import uuid4
 
+import pytest
+
 from accounts.limits import (
     Allowance,
     KeyProblem,
@@ -173,6 +175,45 @@ async def test_an_sdk_retry_claims_the_oldest_orphan_once(house: House) -> None:
     assert verdicts[:2] == [Refused(Claimed(orphan.id)) for orphan in orphans]
     assert isinstance(verdicts[2], Committed)
     assert await house.balance(customer) == Balance(100, 30)
+
+
+async def test_a_claim_whose_answer_was_lost_too_can_be_claimed_again(house: House) -> None:
+    customer = await house.customer(credit=100)
+    request = os.urandom(32)
+    orphan = customer.new(10, fingerprint=request)
+    await house.commit(customer.open(orphan))
+    for _ in range(3):
+        await house.commit(customer.orphan(orphan))
+        retry = customer.open(customer.new(10, fingerprint=request, claim=True))
+
+        assert await house.commit(retry) == Refused(Claimed(orphan.id))
+
+    row = await house.reads.generation(customer.account_id, orphan.id)
+    assert row is not None
+    assert row.claimed_at is not None
+    retry = customer.open(customer.new(10, fingerprint=request, claim=True))
+    assert isinstance(await house.commit(retry), Committed)
+
+
+@pytest.mark.parametrize("is_orphaned_last", [True, False])
+async def test_an_orphan_and_its_claim_in_one_batch_count_in_their_order(
+    house: House, is_orphaned_last: bool
+) -> None:
+    customer = await house.customer(credit=100)
+    request = os.urandom(32)
+    orphan = customer.new(10, fingerprint=request)
+    await house.commit(customer.open(orphan))
+    await house.commit(customer.orphan(orphan))
+    batch = [
+        customer.open(customer.new(10, fingerprint=request, claim=True)),
+        customer.orphan(orphan),
+    ]
+
+    await house.batch(*(batch if is_orphaned_last else reversed(batch)))
+
+    row = await house.reads.generation(customer.account_id, orphan.id)
+    assert row is not None
+    assert (row.claimed_at is None) == is_orphaned_last
 
 
 async def test_claims_in_one_batch_get_one_orphan_each(house: House) -> None:

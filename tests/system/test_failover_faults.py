@@ -65,8 +65,9 @@ async def test_requests_at_once_succeed_through_another_channel(fleet, rich, nam
 @pytest.mark.prove
 @pytest.mark.parametrize("name", FAULTS)
 async def test_hundreds_of_requests_succeed_through_another_channel(fleet, rich, counts, name):
-    await assert_all_succeed(fleet, rich, f"one-{name}", FAULTS[name], counts.requests, 1)
-    await assert_all_succeed(fleet, rich, f"many-{name}", FAULTS[name], counts.requests, AT_ONCE)
+    fault, requests = FAULTS[name], counts.requests
+    await assert_all_succeed(fleet, rich, f"hundreds-one-{name}", fault, requests, 1)
+    await assert_all_succeed(fleet, rich, f"hundreds-many-{name}", fault, requests, AT_ONCE)
 
 
 async def added_ms(fleet, rich, name, samples):
@@ -119,7 +120,9 @@ async def test_a_failover_adds_little_to_one_more_upstream_call(fleet, rich, fig
     added = await added_ms(fleet, rich, name, samples)
     figure(f"failover added ms, {name} (at most {ADDED_MS})", added)
 
-    assert percentile(added, 99) <= LOADED_MS
+    assert percentile(added, 90) <= ADDED_MS
+    if not counts.ci:  # of sixty samples, the slowest only tells what else the machine did
+        assert percentile(added, 99) <= LOADED_MS
 
 
 async def test_an_ejected_channel_costs_nothing(fleet, rich, figure):
