@@ -15,6 +15,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._children: dict[tuple[object, ...], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
         self._calls = Counter(
             "reapi_calls", "RPCs ended", ("method", "code"), registry=self.registry
         )
@@ -56,7 +57,7 @@ class Metrics:
                 self._count(self._calls, method, code)
             case AttemptEnded():
                 self._count(self._attempts, event.channel, event.fault)
-                self._seconds.labels(event.channel).observe(event.milliseconds / 1000)
+                self._timed(event.channel).observe(event.milliseconds / 1000)
             case GenerationEnded(model, channel, state, reason):
                 self._count(self._generations, model, channel, state, reason)
             case RouteEnded():
@@ -73,6 +74,12 @@ class Metrics:
         if child is None:
             child = self._children[key] = counter.labels(*labels)
         child.inc()
+
+    def _timed(self, channel: str) -> Histogram:
+        child = self._timers.get(channel)
+        if child is None:
+            child = self._timers[channel] = self._seconds.labels(channel)
+        return child
 
     def emit_to(self, emit: Emit) -> Emit:
         """An `Emit` that counts, and passes the event on."""

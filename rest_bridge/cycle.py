@@ -1,6 +1,6 @@
 """One request and its response on a connection: framing, and what happens to unread bodies.
 
-In place of uvicorn's own, which this one extends, it sends head and body in one write,
+In place of uvicorn's own, which this one extends, it sends head and small body in one write,
 answers HTTP/1.0 without chunks, keeps noticing a lost caller after a large body, and
 lets the protocol linger instead of resetting a caller who is still writing.
 """
@@ -121,7 +121,10 @@ class Cycle(RequestResponseCycle):
         if sum(map(len, pieces)) <= _ONE_WRITE:
             self.transport.write(b"".join(pieces))
         else:
-            self.transport.writelines(pieces)
+            # Not writelines: asyncio's of CPython 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 never
+            # pauses the writer (gh-127655), so that a caller who stops reading goes unnoticed.
+            for piece in pieces:
+                self.transport.write(piece)
         if not more:
             assert not self._left, "less body than Content-Length says"
             self.response_complete = True

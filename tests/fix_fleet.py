@@ -164,7 +164,10 @@ def running_upstreams(names: Sequence[str]) -> Iterator[Upstreams]:
     """Start a simulator with these channels, and end it."""
     arguments = [f"--channel={name}={CREDENTIAL}" for name in names]
     with subprocess.Popen(
-        [sys.executable, "-m", "simulator", *arguments], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "simulator", "--until-stdin-closes", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         try:
             assert process.stdout is not None

@@ -45,6 +45,14 @@ def environment(pid: int) -> bytes:
     return _content(pid, "environ")
 
 
+def shows_its_files(pid: int) -> bool:
+    """Whether we may look at what it has open: root may; others not, if it is not dumpable."""
+    try:
+        return any((PROC / str(pid) / "fd").iterdir())
+    except OSError:
+        return False
+
+
 def open_files(pid: int) -> dict[str, bytes]:
     """The regular files that it has open, deleted ones too, with their content."""
     found = {}

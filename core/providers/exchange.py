@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
@@ -266,6 +267,11 @@ class _Upload(aiohttp.Payload):
         return self._writer is not None and self._writer.output_size > 0
 
     async def write(self, writer: AbstractStreamWriter) -> None:
+        # From Python 3.12 on, aiohttp starts this before it reads what the connection holds:
+        # an answer to nothing that was asked must not pass for the answer to this.
+        protocol = writer.transport.get_protocol() if writer.transport else None
+        if isinstance(protocol, ResponseHandler) and protocol.should_close:
+            raise aiohttp.ClientConnectionError
         self._writer, self.transport = writer, writer.transport
         for each in self._slices:
             self._sending()
