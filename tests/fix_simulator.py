@@ -29,5 +29,5 @@ def simulated_credentials() -> dict[str, str]:
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Give way to the other tasks until *condition* holds; TimeoutError if it never does."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody that it happened
+        while not condition():
             await asyncio.sleep(0)
