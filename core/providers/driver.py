@@ -31,7 +31,7 @@ class Driver:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in self._sessions.values():
+        for session in list(self._sessions.values()):  # a late call may add one
             await session.close()
         self._sessions.clear()
 
