@@ -148,6 +148,11 @@ class Channel:
     maximum_in_flight: int = 1000
     maximum_answer_bytes: int = 256 * 1024 * 1024
     media_hosts: frozenset[str] = frozenset()
+    """Where results may be fetched besides the base URL's host; `*.` stands for a subdomain."""
+    poll_seconds: float = 5.0
+    """Between two looks at a job."""
+    job_seconds: float = 3600.0
+    """How long a job may take, from its submission; then its fate is unknown until the SLA."""
     deadlines: Deadlines = Deadlines()
 
 
@@ -198,9 +203,24 @@ class Report:
     quality: str = ""
     background: str = ""
     output_format: str = ""
+    seconds: float = 0.0
+    """How long the video or the sound is."""
 
 
-Piece = Acknowledged | Preview | Final | Report
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A finished output that the provider keeps for a while: to be copied at once.
+
+    `url` is under the channel's base URL or on one of its `media_hosts`. `headers` go to the
+    base URL's origin only, never along with a redirect to another.
+    """
+
+    output_index: int
+    url: Body[str]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+Piece = Acknowledged | Preview | Final | Hosted | Report
 
 EMPTY_REPORT = Report()
 

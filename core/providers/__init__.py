@@ -6,21 +6,15 @@ write `core/providers/<name>.py` (one that nearly speaks OpenAI subclasses and o
 differs), add its row to `DIALECTS`, its channels and prices to the catalogue, and its tapes
 to the contract test.
 
-Providers whose calls leave a job behind (submit, then poll) get a second protocol beside
-this one, `JobDialect`, of the same shape and with the same `Call` and `Reply`:
-
-    submit(ask, channel, mark) -> Call        mark: random, to be found again by `list`
-    submitted(reply) -> str                   the provider's id of the job
-    poll(job, channel) -> Call
-    read(reply, ask) -> Running | Sequence[Piece | Media]
-    list(channel, since) -> Call              only where the provider has one
-    listed(reply) -> Mapping[str, str]        marks, and the ids of their jobs
+Providers whose calls leave a job behind (submit, then poll) speak `jobs.JobDialect`; a row in
+`JOB_DIALECTS` then, and a channel whose `resubmit` is `reconcile_first`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from core.model import Ask, Channel, Piece
+from core.providers.jobs import JobDialect
 from core.providers.openai_images import OpenAIImages
 from core.providers.wire import Call, EventReader, Reply
 
@@ -42,3 +36,6 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai_images": OpenAIImages(),
 }
 """By the name that a channel gives in the catalogue."""
+
+JOB_DIALECTS: Mapping[str, JobDialect] = {}
+"""Likewise; a name is in one of the two."""

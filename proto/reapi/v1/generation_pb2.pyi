@@ -1,6 +1,7 @@
 import datetime
 
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from reapi.v1 import privacy_pb2 as _privacy_pb2
@@ -29,7 +30,7 @@ KIND_CHAT: Kind
 KIND_TOOL: Kind
 
 class Generation(_message.Message):
-    __slots__ = ("name", "model", "kind", "state", "create_time", "end_time", "fate_unknown_since", "requested_count", "delivered_count", "quoted_micros", "charged_micros", "channel", "attempt_count", "progress_percent", "assets", "error", "sandbox", "output_format", "size", "quality", "background", "usage")
+    __slots__ = ("name", "model", "kind", "state", "create_time", "end_time", "fate_unknown_since", "requested_count", "delivered_count", "quoted_micros", "charged_micros", "channel", "attempt_count", "progress_percent", "assets", "error", "sandbox", "output_format", "size", "quality", "background", "usage", "duration")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Generation.State]
@@ -66,6 +67,7 @@ class Generation(_message.Message):
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     model: str
     kind: Kind
@@ -88,7 +90,8 @@ class Generation(_message.Message):
     quality: str
     background: str
     usage: Usage
-    def __init__(self, name: _Optional[str] = ..., model: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., state: _Optional[_Union[Generation.State, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fate_unknown_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., requested_count: _Optional[int] = ..., delivered_count: _Optional[int] = ..., quoted_micros: _Optional[int] = ..., charged_micros: _Optional[int] = ..., channel: _Optional[str] = ..., attempt_count: _Optional[int] = ..., progress_percent: _Optional[int] = ..., assets: _Optional[_Iterable[_Union[Asset, _Mapping]]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., sandbox: _Optional[bool] = ..., output_format: _Optional[str] = ..., size: _Optional[str] = ..., quality: _Optional[str] = ..., background: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
+    duration: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., model: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., state: _Optional[_Union[Generation.State, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fate_unknown_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., requested_count: _Optional[int] = ..., delivered_count: _Optional[int] = ..., quoted_micros: _Optional[int] = ..., charged_micros: _Optional[int] = ..., channel: _Optional[str] = ..., attempt_count: _Optional[int] = ..., progress_percent: _Optional[int] = ..., assets: _Optional[_Iterable[_Union[Asset, _Mapping]]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., sandbox: _Optional[bool] = ..., output_format: _Optional[str] = ..., size: _Optional[str] = ..., quality: _Optional[str] = ..., background: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Asset(_message.Message):
     __slots__ = ("output_index", "uri", "media_type", "size_bytes", "sha256", "expire_time")
