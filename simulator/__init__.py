@@ -1,13 +1,20 @@
 """Simulated upstreams with faults on demand, for tests, demos and benchmarks.
 
-    async with Simulator([SimulatedChannel("openai-a", "sk-sim-a")]) as simulator:
+    channels = [
+        SimulatedChannel("openai-a", "sk-sim-a"),
+        SimulatedChannel("seedance-a", "ark-sim-a", "ark"),
+    ]
+    async with Simulator(channels) as simulator:
         simulator.base_url("openai-a")  # http://127.0.0.1:<port>; add /v1/images/generations
         simulator.url                   # the controls
 
-Every channel listens on a port of its own, speaks the wire protocol of its provider (`openai`:
-images.generate and images.edit, with streams, refusals and rate limits) and knows one
-credential. Images are real PNG, JPEG or WebP files, the same for the same seed and request.
-Nothing of a request is kept but its size and a keyed digest.
+Every channel listens on a port of its own, knows one credential and speaks the wire protocol of
+its provider, with its streams, refusals and rate limits; the first lines of each dialect's module
+list its routes: `openai` (`simulator.openai_images`), `gemini` (`simulator.gemini`), `ark`
+(`simulator.ark`: images, and video jobs with callbacks and hosted results). Images are real PNG,
+JPEG or WebP files and videos real MP4 files, the same for the same seed and request. Nothing of a
+request is kept but its size and a keyed digest; of a job also what its protocol shows of it again:
+its settings, its marks (seed, safety_identifier), its callback URL.
 
 The controls, all JSON:
 
@@ -15,12 +22,17 @@ PUT /_faults/{channel}     Breaks a channel: {"kind": "status", "status": 500, "
                            "times": null, "delay_ms": 0}. `simulator.faults` lists the kinds.
 DELETE /_faults/{channel}  Heals a channel; DELETE /_faults heals all.
 GET /_faults               Shows what is broken.
-PUT /_settings             Image size, latency, rate limit; `simulator.knobs` lists them. PUT
+PUT /_settings             Image size, latency, rate limit, how long jobs take;
+                           `simulator.knobs` lists them. PUT
                            /_settings/{channel} for one channel, DELETE for the defaults.
 GET /_settings             Shows the settings.
 GET /_calls                The newest calls (100,000 are kept), oldest first; ?channel=, ?limit=.
                            `simulator.calls` lists the fields. DELETE starts again at 0.
-GET /_calls/count          How many calls each channel received.
+GET /_calls/count          How many calls each channel received, in all and by method and path.
+GET /_jobs                 The jobs each channel made (the newest 50,000), oldest first, lost and
+                           deleted ones included; ?channel=, ?status=. `simulator.jobs` lists the
+                           fields.
+GET /_jobs/count           How many jobs each channel made since the start, and how they stand.
 GET /_channels             Names, dialects, base URLs.
 
 `python -m simulator --help` runs it alone. It only ever listens on loopback.

@@ -1,18 +1,28 @@
-"""Runs the simulator alone: `python -m simulator --channel openai-a=sk-sim-a --port 9090`."""
+"""Runs the simulator alone, every dialect in one process.
+
+`python -m simulator --port 9090 --channel openai-a=sk-sim-a --channel seedance-a@ark=ark-sim-a`
+"""
 
 import argparse
 import asyncio
 import gc
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import uvloop
 
-from simulator.app import DIALECTS, SimulatedChannel, Simulator
+from simulator.app import DIALECTS, JOB_DIALECTS, SimulatedChannel, Simulator
 from simulator.listener import is_loopback
+
+_SYNTAX: Final = "NAME[@DIALECT][:PORT]=CREDENTIAL"
+_CHANNEL: Final = re.compile(
+    r"(?P<name>[^@:=]*)(@(?P<dialect>[a-z]+))?(:(?P<port>[0-9]{0,5}))?=(?P<credential>.*)"
+)
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -27,11 +37,16 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         action="append",
         type=_channel,
         required=True,
-        metavar="NAME[:PORT]=CREDENTIAL",
-        help="a channel to simulate, on a free port if none is given; may be repeated",
+        metavar=_SYNTAX,
+        help="a channel to simulate: its name, the protocol it speaks (--dialect if none is "
+        "given), its port (a free one) and the one key it knows, as in seedance-a@ark=KEY; may be "
+        "repeated, with different dialects",
     )
     parser.add_argument(
-        "--dialect", choices=sorted(DIALECTS), default="openai", help="protocol of the channels"
+        "--dialect",
+        choices=sorted({*DIALECTS, *JOB_DIALECTS}),
+        default="openai",
+        help="protocol of the channels that name none",
     )
     parser.add_argument("--port", type=int, default=0, help="port of the controls (0: a free one)")
     parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
@@ -44,20 +59,19 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     try:
         options.channels = [
-            SimulatedChannel(name, credential, options.dialect, port)
-            for name, port, credential in options.channel
+            SimulatedChannel(name, credential, dialect or options.dialect, port)
+            for name, dialect, port, credential in options.channel
         ]
     except ValueError as error:
         parser.error(str(error))
     return options
 
 
-def _channel(text: str) -> tuple[str, int, str]:
-    name, equals, credential = text.partition("=")
-    name, _, port = name.partition(":")
-    if not equals or not (port.isdigit() or not port):
-        raise argparse.ArgumentTypeError("expected NAME[:PORT]=CREDENTIAL")
-    return name, int(port or 0), credential
+def _channel(text: str) -> tuple[str, str, int, str]:
+    match = _CHANNEL.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected {_SYNTAX}")
+    return match["name"], match["dialect"] or "", int(match["port"] or 0), match["credential"]
 
 
 def _host(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from simulator.faults import Fault
+from simulator.jobs import JobBook
 from simulator.knobs import Knobs
 
 
@@ -20,6 +21,10 @@ class Incoming:
     now: float
     # Set when the answer must be empty of results although it succeeds.
     empty: str | None = None
+    # What follows the `?`, not decoded.
+    query: str = field(default="", repr=False)
+    # A `job_fails` or `job_hangs` that the job made by this request must suffer.
+    job_fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +62,20 @@ class Dialect(Protocol):
 
     def too_large(self, limit: int) -> Answer:
         """Answer a body longer than *limit* bytes."""
+
+
+class JobDialect(Dialect, Protocol):
+    """A protocol with jobs, which outlive the calls that make them, and with hosted results."""
+
+    @property
+    def book(self) -> JobBook:
+        """The channel's jobs."""
+
+    def operation(self, method: str, path: str) -> str:
+        """Say what a call is for: one of `simulator.faults.OPERATIONS`."""
+
+    def serve_at(self, base_url: str) -> None:
+        """Learn where the channel listens, before the first call."""
+
+    async def close(self) -> None:
+        """End what runs in the background."""

@@ -9,18 +9,29 @@ from typing import Final, Self
 
 from aiohttp import web
 
-from simulator.answer import Dialect
+from simulator.answer import Dialect, JobDialect
+from simulator.ark import Ark
 from simulator.calls import CallLog
 from simulator.control import Control
 from simulator.faults import Fault, FaultBoard
 from simulator.front import Front
+from simulator.gemini import Gemini
 from simulator.images import ImageCache
+from simulator.jobs import JobBook
 from simulator.knobs import Knobs
 from simulator.listener import SHUTDOWN_SECONDS, Listener, is_loopback, silent_logger
 from simulator.openai_images import OpenAIImages
+from simulator.videos import VideoCache
 
 # The protocols that can be simulated, by the name a channel gives.
-DIALECTS: Final[Mapping[str, Callable[[str, ImageCache], Dialect]]] = {"openai": OpenAIImages}
+DIALECTS: Final[Mapping[str, Callable[[str, ImageCache], Dialect]]] = {
+    "gemini": Gemini,
+    "openai": OpenAIImages,
+}
+# And those with jobs and hosted results.
+JOB_DIALECTS: Final[Mapping[str, Callable[[str, ImageCache, VideoCache], JobDialect]]] = {
+    "ark": Ark,
+}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -40,8 +51,9 @@ class SimulatedChannel:
             raise ValueError("a channel's name is 1 to 64 of a-z 0-9 . _ - and starts with a-z 0-9")
         if not self.credential:
             raise ValueError(f"channel {self.name} has no credential")
-        if self.dialect not in DIALECTS:
-            raise ValueError(f"channel {self.name}: the dialect is one of {', '.join(DIALECTS)}")
+        known = (*DIALECTS, *JOB_DIALECTS)
+        if self.dialect not in known:
+            raise ValueError(f"channel {self.name}: the dialect is one of {', '.join(known)}")
 
 
 class Simulator:
@@ -68,15 +80,12 @@ class Simulator:
         self._channels = {channel.name: channel for channel in channels}
         self._board = FaultBoard(names)
         self._images = ImageCache(seed)
+        self._videos = VideoCache()
+        self._jobs: dict[str, JobDialect] = {}
         self._fronts: dict[str, Front] = {}
         self._listeners: dict[str, Listener] = {}
         for channel in channels:
-            front = Front(
-                channel=channel.name,
-                dialect=DIALECTS[channel.dialect](channel.credential, self._images),
-                faults=self._board,
-                calls=self.calls,
-            )
+            front = self._front(channel)
             self._fronts[channel.name] = front
             self._listeners[channel.name] = Listener(front, host, channel.port)
         self._url: str | None = None
@@ -85,9 +94,13 @@ class Simulator:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._images.close)
-            for listener in self._listeners.values():
+            stack.push_async_callback(self._videos.close)
+            for name, listener in self._listeners.items():
                 stack.push_async_callback(listener.close)
                 await listener.open()
+                if name in self._jobs:
+                    stack.push_async_callback(self._jobs[name].close)
+                    self._jobs[name].serve_at(self.base_url(name))
             runner = web.AppRunner(
                 Control(self).application(),
                 access_log=None,
@@ -158,6 +171,18 @@ class Simulator:
         """Change the settings of every channel."""
         for name in self._channels:
             self.turn_knobs(name, knobs)
+
+    def books(self) -> dict[str, JobBook]:
+        """Give the jobs of each channel that has any."""
+        return {name: dialect.book for name, dialect in self._jobs.items()}
+
+    def _front(self, channel: SimulatedChannel) -> Front:
+        if channel.dialect in DIALECTS:
+            dialect = DIALECTS[channel.dialect](channel.credential, self._images)
+            return Front(channel.name, dialect, self._board, self.calls)
+        make = JOB_DIALECTS[channel.dialect]
+        jobs = self._jobs[channel.name] = make(channel.credential, self._images, self._videos)
+        return Front(channel.name, jobs, self._board, self.calls, operation=jobs.operation)
 
     def _at(self, port: int) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host

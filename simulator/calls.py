@@ -59,6 +59,8 @@ class CallLog:
         self._calls: deque[Call] = deque(maxlen=keep)
         self._channels = tuple(channels)
         self._counts: Counter[str] = Counter()
+        # Bounded: a path is one of the protocol's, ids left out, or `(other)`.
+        self._routes: dict[str, Counter[str]] = {channel: Counter() for channel in self._channels}
         self._number = 0
         # Digests tell equal bodies apart from different ones within this run; without the key
         # nobody can test a guess at a prompt against them.
@@ -68,6 +70,7 @@ class CallLog:
         """Record a call that has just arrived; the caller fills in the rest as it happens."""
         self._number += 1
         self._counts[channel] += 1
+        self._routes[channel][f"{method} {path}"] += 1
         call = Call(self._number, channel, method, path, now_ms)
         self._calls.append(call)
         return call
@@ -90,10 +93,16 @@ class CallLog:
         """Count the calls of each channel since the last clearing, forgotten records included."""
         return {channel: self._counts[channel] for channel in self._channels}
 
+    def routes(self) -> dict[str, dict[str, int]]:
+        """Count the same calls by method and path: `POST /api/v3/contents/generations/tasks`."""
+        return {channel: dict(counts) for channel, counts in self._routes.items()}
+
     def clear(self) -> None:
         """Forget every call; those still running are finished unseen."""
         self._calls.clear()
         self._counts.clear()
+        for counts in self._routes.values():
+            counts.clear()
 
     def _newest_first(self) -> Iterator[Call]:
         return reversed(self._calls)

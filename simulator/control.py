@@ -1,6 +1,8 @@
 """The simulator's controls over HTTP: faults, settings, the record of calls."""
 
 import json
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -8,7 +10,8 @@ from aiohttp import web
 
 from simulator.calls import CallLog
 from simulator.faults import Fault, parse_fault
-from simulator.json_object import ControlError
+from simulator.jobs import STATUSES, JobBook
+from simulator.json_object import ControlError, one_of
 from simulator.knobs import Knobs, turn
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -44,6 +47,9 @@ class Controlled(Protocol):
     def turn_knobs(self, channel: str, knobs: Knobs) -> None:
         """Change a channel's settings."""
 
+    def books(self) -> dict[str, JobBook]:
+        """Give the jobs of each channel that has any."""
+
 
 class Control:
     """The routes of the control port.
@@ -71,6 +77,8 @@ class Control:
         route.add_get("/_calls", self._list_calls)
         route.add_delete("/_calls", self._clear_calls)
         route.add_get("/_calls/count", self._count_calls)
+        route.add_get("/_jobs", self._list_jobs)
+        route.add_get("/_jobs/count", self._count_jobs)
         return application
 
     async def _channels(self, _request: web.Request) -> web.StreamResponse:
@@ -130,7 +138,39 @@ class Control:
 
     async def _count_calls(self, _request: web.Request) -> web.StreamResponse:
         counts = self._simulator.calls.counts()
-        return web.json_response({"total": sum(counts.values()), "channels": counts})
+        routes = self._simulator.calls.routes()
+        total = sum(counts.values())
+        return web.json_response({"total": total, "channels": counts, "routes": routes})
+
+    async def _list_jobs(self, request: web.Request) -> web.StreamResponse:
+        books = self._books(request)
+        status = request.query.get("status")
+        if status is not None:
+            one_of("status", status, STATUSES)
+        now = time.monotonic()
+        jobs = {
+            channel: [job.as_json(now) for job in book.all() if status in {None, job.status(now)}]
+            for channel, book in books.items()
+        }
+        return web.json_response({"now_ms": round(now * 1_000, 3), "jobs": jobs})
+
+    async def _count_jobs(self, request: web.Request) -> web.StreamResponse:
+        now = time.monotonic()
+        channels = {}
+        for channel, book in self._books(request).items():
+            standing = Counter(job.status(now) for job in book.all())
+            counts = {status: standing[status] for status in STATUSES}
+            channels[channel] = {"made": book.made, **counts}
+        return web.json_response({"channels": channels})
+
+    def _books(self, request: web.Request) -> dict[str, JobBook]:
+        books = self._simulator.books()
+        channel = request.query.get("channel")
+        if channel is None:
+            return books
+        if channel not in books:
+            raise UnknownChannel(channel)
+        return {channel: books[channel]}
 
     def _channel(self, request: web.Request) -> str:
         channel = request.match_info["channel"]

@@ -17,16 +17,23 @@ garbage    HTTP 200 with an HTML page.
 empty      HTTP 200 in the dialect's shape, without a result. `variant`: `no_data` (an empty
            list; a stream without its last event), `no_image` (an item without its image) or
            `null_image` (an item whose image is null).
-lost       The work is done, then the connection is closed without an answer.
-job_fails  For dialects with jobs: the job fails. Calls without a job are answered as if nothing
-           were wrong; OpenAI's images have none.
-job_hangs  For dialects with jobs: the job never ends.
+lost       The work is done, or the job made, then the connection is closed without an answer. Calls
+           that make nothing (polls, lists, cancels, files) are answered as if nothing were wrong.
+job_fails  For dialects with jobs: a job submitted now fails once it has run, `delay_ms` later than
+           it would have ended; `code` is its error's (the dialect's internal error if none).
+           Calls without a job are answered as if nothing were wrong; OpenAI's images have none.
+job_hangs  For dialects with jobs: a job submitted now never ends (Ark: until it expires).
 
 `after` counts bytes, except for `cut` in a stream, where it counts events; `unit` (`bytes` or
 `events`) decides otherwise. At least the last byte (or event) is always withheld, whatever
 `after` says. `delay_ms` is waited before any fault acts (`refuse` excepted). `times` limits the
 fault to the next so many calls (null: until cleared; not for `refuse`, whose calls are never
 seen). Every request that reaches the channel's port counts as a call, a wrong URL included.
+
+`on` limits a fault to one operation: `call` (makes something and answers with it), `submit` (makes
+a job), `poll`, `list`, `cancel` or `file` (reads a hosted result). Without it a fault meets every
+operation but `file`: hosted results are another host's business, so only `on` breaks them.
+Dialects without jobs have calls only.
 """
 
 from collections.abc import Iterable
@@ -48,6 +55,7 @@ KINDS: Final = (
     "job_hangs",
     "lost",
 )
+OPERATIONS: Final = ("call", "submit", "poll", "list", "cancel", "file")
 # Faults of jobs: no call without a job is touched by them, so none uses up their `times`.
 JOB_KINDS: Final = frozenset({"job_fails", "job_hangs"})
 UNITS: Final = ("bytes", "events")
@@ -71,6 +79,7 @@ class Fault:
     retry_after: int | None = None
     variant: str = "no_data"
     unit: str | None = None
+    on: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be acted out."""
@@ -78,6 +87,10 @@ class Fault:
         one_of("variant", self.variant, EMPTY_VARIANTS)
         if self.unit is not None:
             one_of("unit", self.unit, UNITS)
+        if self.on is not None:
+            one_of("on", self.on, ("submit",) if self.kind in JOB_KINDS else OPERATIONS)
+            if self.kind == "refuse":
+                raise ControlError("on", "a refused call is never seen, so it cannot be told apart")
         within("status", self.status, 200, 599)
         within("after", self.after, 0, MAX_COUNT)
         within("delay_ms", self.delay_ms, 0, MAX_DELAY_MS)
@@ -94,6 +107,14 @@ class Fault:
         if self.kind == "slow" and self.delay_ms == 0:
             return SLOW_DEFAULT_MS / 1_000
         return self.delay_ms / 1_000
+
+    def meets(self, operation: str) -> bool:
+        """Say whether a call for *operation* suffers this fault."""
+        if self.on is not None:
+            return operation == self.on
+        if self.kind in JOB_KINDS:
+            return operation == "submit"
+        return operation in {"call", "submit"} if self.kind == "lost" else operation != "file"
 
     def as_json(self) -> dict[str, object]:
         """Give the fault as the controls show it."""
@@ -117,6 +138,7 @@ def parse_fault(data: object) -> Fault:
         retry_after=given.integer("retry_after", None),
         variant=given.text("variant", "no_data"),
         unit=given.text_or_none("unit"),
+        on=given.text_or_none("on"),
     )
 
 
@@ -141,10 +163,10 @@ class FaultBoard:
         assert channel in self._faults
         self._faults[channel] = None
 
-    def take(self, channel: str) -> Fault | None:
+    def take(self, channel: str, operation: str = "call") -> Fault | None:
         """Give the fault that the call now arriving must suffer, and count it."""
         fault = self._faults[channel]
-        if fault is None or fault.kind in JOB_KINDS:
+        if fault is None or not fault.meets(operation):
             return None
         if fault.times is not None:
             left = fault.times - 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
@@ -10,7 +11,7 @@ from aiohttp import hdrs, web
 from simulator import delivery
 from simulator.answer import Answer, Dialect, Incoming
 from simulator.calls import Call, CallLog
-from simulator.faults import Fault, FaultBoard
+from simulator.faults import JOB_KINDS, Fault, FaultBoard
 from simulator.knobs import Knobs
 
 MAX_BODY_BYTES: Final = 128 << 20
@@ -26,6 +27,10 @@ _GARBAGE: Final = Answer(
 )
 
 
+def _call(_method: str, _path: str) -> str:
+    return "call"
+
+
 class _TooLarge(Exception):
     """The body is longer than any that is taken."""
 
@@ -39,6 +44,8 @@ class Front:
     faults: FaultBoard
     calls: CallLog
     knobs: Knobs = field(default_factory=Knobs)
+    # What a call (method, path) is for; dialects without jobs have calls only.
+    operation: Callable[[str, str], str] = _call
     # Connections with a call in flight; the others may be dropped at once by `refuse`.
     busy: set[object] = field(default_factory=set)
 
@@ -73,11 +80,16 @@ class Front:
             body=body,
             knobs=self.knobs,
             now=time.monotonic(),
+            query=request.rel_url.raw_query_string,
         )
-        fault = self.faults.take(self.channel)
+        operation = self.operation(incoming.method, incoming.path)
+        fault = self.faults.take(self.channel, operation)
         if fault is None:
             return await self._whole(request, await self.dialect.answer(incoming), call)
         call.fault = fault.kind
+        if fault.kind in JOB_KINDS:
+            incoming = replace(incoming, job_fault=fault)
+            return await self._whole(request, await self.dialect.answer(incoming), call)
         if fault.delay_ms and fault.kind != "slow":
             await asyncio.sleep(fault.delay_s)
         return await self._fail(request, incoming, call, fault)

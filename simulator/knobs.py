@@ -6,6 +6,15 @@ image                real (default): the size that was asked for. tiny: a valid 
 latency_ms           Waited before the headers of a successful answer; default 0.
 partial_interval_ms  Waited between the events of a stream; default 0.
 requests_per_minute  The channel's rate limit, a token bucket; default 6,000,000.
+
+For dialects with jobs, read when a job is submitted:
+
+queue_ms             How long a job is queued at least; default 200.
+run_ms               How long it then runs; default 800.
+max_running          How many jobs may run at once, the others wait queued; default 100,000. A
+                     cancelled job's turn stays empty.
+max_unfinished       How many jobs may be queued or running: one more is refused; default 10,000.
+link_seconds         How long the links to hosted results work; default 86,400 (24 hours).
 """
 
 import re
@@ -18,6 +27,9 @@ from simulator.json_object import ControlError, JsonObject, within
 MIN_PADDED_BYTES: Final = 2_048
 MAX_PADDED_BYTES: Final = 64 << 20
 MAX_REQUESTS_PER_MINUTE: Final = 1_000_000_000
+MAX_RUNNING: Final = 100_000
+MAX_UNFINISHED: Final = 20_000
+MAX_LINK_SECONDS: Final = 604_800
 
 _BYTES: Final = re.compile(r"bytes:([0-9]{1,9})")
 
@@ -30,6 +42,11 @@ class Knobs:
     latency_ms: int = 0
     partial_interval_ms: int = 0
     requests_per_minute: int = 6_000_000
+    queue_ms: int = 200
+    run_ms: int = 800
+    max_running: int = 100_000
+    max_unfinished: int = 10_000
+    link_seconds: int = 86_400
 
     def __post_init__(self) -> None:
         """Refuse values out of range, naming the setting."""
@@ -43,6 +60,11 @@ class Knobs:
         within("latency_ms", self.latency_ms, 0, MAX_DELAY_MS)
         within("partial_interval_ms", self.partial_interval_ms, 0, MAX_DELAY_MS)
         within("requests_per_minute", self.requests_per_minute, 1, MAX_REQUESTS_PER_MINUTE)
+        within("queue_ms", self.queue_ms, 0, MAX_DELAY_MS)
+        within("run_ms", self.run_ms, 0, MAX_DELAY_MS)
+        within("max_running", self.max_running, 1, MAX_RUNNING)
+        within("max_unfinished", self.max_unfinished, 1, MAX_UNFINISHED)
+        within("link_seconds", self.link_seconds, 0, MAX_LINK_SECONDS)
 
     def as_json(self) -> dict[str, object]:
         """Give the settings as the controls show them."""
@@ -63,4 +85,9 @@ def turn(knobs: Knobs, data: object) -> Knobs:
         latency_ms=given.integer("latency_ms", knobs.latency_ms),
         partial_interval_ms=given.integer("partial_interval_ms", knobs.partial_interval_ms),
         requests_per_minute=given.integer("requests_per_minute", knobs.requests_per_minute),
+        queue_ms=given.integer("queue_ms", knobs.queue_ms),
+        run_ms=given.integer("run_ms", knobs.run_ms),
+        max_running=given.integer("max_running", knobs.max_running),
+        max_unfinished=given.integer("max_unfinished", knobs.max_unfinished),
+        link_seconds=given.integer("link_seconds", knobs.link_seconds),
     )

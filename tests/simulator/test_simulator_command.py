@@ -74,6 +74,21 @@ async def test_it_serves_says_where_breaks_on_demand_and_ends_on_a_signal():
     assert (it.returncode, output, errors) == (0, b"", b"")
 
 
+async def test_channels_of_several_dialects_live_in_one_process():
+    channels = ["--channel", "a=sk-1", "--channel", "b@ark=ark-1", "--channel", "c@ark:0=ark-2"]
+    async with asyncio.timeout(LIMIT), started(*channels) as it:
+        ready = json.loads(await it.stdout.readline())
+        url = ready["channels"][1]["base_url"] + "/api/v3/contents/generations/tasks"
+        headers = {"authorization": "Bearer ark-1"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, headers=headers) as response,
+        ):
+            assert await response.json() == {"total": 0, "items": []}
+
+    assert [channel["dialect"] for channel in ready["channels"]] == ["openai", "ark", "ark"]
+
+
 async def test_a_given_port_is_taken_and_a_taken_one_refused():
     async with asyncio.timeout(LIMIT), started("--channel", "one=sk-1") as first:
         ready = json.loads(await first.stdout.readline())
@@ -92,7 +107,10 @@ async def test_a_given_port_is_taken_and_a_taken_one_refused():
     ("arguments", "message"),
     [
         ([], b"--channel"),
-        (["--channel", "nokey"], b"NAME[:PORT]=CREDENTIAL"),
+        (["--channel", "nokey"], b"NAME[@DIALECT][:PORT]=CREDENTIAL"),
+        (["--channel", "a@=k"], b"NAME[@DIALECT][:PORT]=CREDENTIAL"),
+        (["--channel", "a:9@openai=k"], b"NAME[@DIALECT][:PORT]=CREDENTIAL"),
+        (["--channel", "a@morse=k"], b"dialect is one of"),
         (["--channel", "A=k"], b"name"),
         (["--channel", "a="], b"credential"),
         (["--channel", "a=k", "--host", "0.0.0.0"], b"loopback"),

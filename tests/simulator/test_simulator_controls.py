@@ -82,6 +82,9 @@ async def test_all_faults_are_cleared_at_once(control, generate, simulator: Simu
         ("PUT", "/_settings/openai-z", {}, 404, "channel"),
         ("GET", "/_calls?channel=openai-z", None, 404, "channel"),
         ("GET", "/_calls?limit=-1", None, 400, "limit"),
+        ("GET", "/_jobs?channel=openai-a", None, 404, "channel"),
+        ("GET", "/_jobs?status=done", None, 400, "status"),
+        ("GET", "/_jobs/count?channel=openai-z", None, 404, "channel"),
         ("GET", "/_nothing", None, 404, "path"),
         ("POST", "/_faults", {}, 405, "path"),
         ("PUT", "/_faults/openai-a", {}, 400, "kind"),
@@ -96,6 +99,7 @@ async def test_all_faults_are_cleared_at_once(control, generate, simulator: Simu
         ("PUT", "/_faults/openai-a", {"kind": "status", "status": 99}, 400, "status"),
         ("PUT", "/_faults/openai-a", {"kind": "empty", "variant": "x"}, 400, "variant"),
         ("PUT", "/_faults/openai-a", {"kind": "cut", "unit": "x"}, 400, "unit"),
+        ("PUT", "/_faults/openai-a", {"kind": "hang", "on": "x"}, 400, "on"),
         ("PUT", "/_faults/openai-a", {"kind": "hang", "bogus": 1}, 400, "bogus"),
         ("PUT", "/_faults/openai-a", ["hang"], 400, "body"),
         ("PUT", "/_faults/openai-a", b"{", 400, "body"),
@@ -103,6 +107,7 @@ async def test_all_faults_are_cleared_at_once(control, generate, simulator: Simu
         ("PUT", "/_settings", {"image": "bytes:10"}, 400, "image"),
         ("PUT", "/_settings", {"latency_ms": -1}, 400, "latency_ms"),
         ("PUT", "/_settings", {"requests_per_minute": 0}, 400, "requests_per_minute"),
+        ("PUT", "/_settings", {"max_running": 0}, 400, "max_running"),
         ("PUT", "/_settings", {"bogus": 0}, 400, "bogus"),
     ],
 )
@@ -181,7 +186,15 @@ async def test_calls_are_listed_with_sizes_times_and_digests_and_counted(control
     assert first["request_bytes"] > 50
     assert first["started_ms"] <= first["ended_ms"] <= second["started_ms"]
     assert first["body_digest"] == third["body_digest"] != second["body_digest"]
-    assert counted == {"total": 3, "channels": {"openai-a": 2, "openai-b": 1, "openai-c": 0}}
+    assert counted == {
+        "total": 3,
+        "channels": {"openai-a": 2, "openai-b": 1, "openai-c": 0},
+        "routes": {
+            "openai-a": {"POST /v1/images/generations": 2},
+            "openai-b": {"POST /v1/images/generations": 1},
+            "openai-c": {},
+        },
+    }
 
     _, of_a = await control("GET", "/_calls?channel=openai-a&limit=1")
     assert of_a["calls"] == [second]

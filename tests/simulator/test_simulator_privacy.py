@@ -9,12 +9,15 @@ import types
 import uuid
 from collections.abc import AsyncIterator, Iterable
 
+import aiohttp
 import pytest
-from fix_simulator import until
+from fix_simulator import ArkCaller, until
 from PIL import Image
 
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 from simulator.answer import Answer, Incoming
+from simulator.ark_errors import ArkError, ArkRejected
+from simulator.ark_fields import Parameters
 from simulator.openai_errors import ApiError, Rejected
 from simulator.openai_fields import Fields
 
@@ -165,6 +168,39 @@ async def test_no_object_holds_a_word_of_a_call_that_met_a_fault(line: Line):
     assert holders(canary) == []
 
 
+async def test_no_object_holds_a_word_of_a_job_whether_it_runs_failed_or_was_refused(
+    ark: Simulator, ark_caller: ArkCaller
+):
+    canary = f"canary-{uuid.uuid4().hex}"
+    ark.configure(Knobs(image="tiny", run_ms=60_000))
+    frame = {"type": "image_url", "image_url": {"url": f"https://example.org/{canary}"}}
+    for fields in (
+        {"prompt": canary},
+        {"content": [frame]},
+        {"prompt": f"moderation_blocked {canary}"},
+        {"prompt": f"moderation_blocked_output {canary}"},
+        {"resolution": canary},
+        {"model": canary},
+        {canary: canary},
+    ):
+        await ark_caller.submit(**fields)
+    for fields in ({"prompt": canary}, {"prompt": "x", "image": canary}, {"size": canary}):
+        body = {"model": "seedream-5-0-260128", **fields}
+        await ark_caller.send("POST", ark_caller.images, body)
+    await ark.set_fault("ark-a", Fault("lost", times=1))
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await ark_caller.submit(canary)
+    # This side's own session holds what it sent; it goes with its connections.
+    await ark_caller.session.close()
+    del body, fields, frame
+    await until(lambda: all(call.outcome != "running" for call in ark.calls.newest()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert ark.books()["ark-a"].made == 5
+    assert holders(canary) == []
+
+
 def test_the_search_finds_what_is_kept():
     canary = f"canary-{uuid.uuid4().hex}"
     holder = types.SimpleNamespace(
@@ -199,6 +235,10 @@ def test_reprs_show_neither_credentials_nor_bodies():
         repr(Incoming("POST", "/", {"authorization": secret}, secret.encode(), Knobs(), 0.0)),
         repr(Answer(200, {}, (secret.encode(),))),
         repr(Fields({secret: secret}, from_form=False)),
+        repr(Parameters({secret: secret})),
+        repr(ArkError(400, "Code", secret, secret)),
+        str(ArkRejected(ArkError(400, "Code", secret, secret))),
+        repr(Incoming("GET", "/", {}, b"", Knobs(), 0.0, query=secret)),
         repr(error),
         repr(Rejected(error)),
         str(Rejected(error)),
