@@ -16,7 +16,18 @@ from core.errors import GatewayError
 from core.services.admin import create_key
 from storage.commits import Commit
 
-CHANNELS = ("openai-a", "openai-b", "openai-c")
+CHANNELS = {
+    "openai": ("openai-a", "openai-b", "openai-c"),
+    "gemini": (
+        *("gemini-pro-a", "gemini-pro-b"),
+        *("gemini-flash-a", "gemini-flash-b"),
+        *("gemini-25-a", "gemini-25-b"),
+    ),
+    "ark": ("seedream-a", "seedream-b", "seedance-a", "seedance-b"),
+}
+"""The channels of the demo's catalogue, by what the simulator calls their protocols."""
+PATHS = {"openai": "/v1", "gemini": "/v1beta", "ark": "/api/v3"}
+"""Where each protocol begins."""
 DEMO_CREDITS_MICROS = 10_000_000 * 1_000
 START_SECONDS = 20.0
 STOP_SECONDS = 3.0
@@ -30,7 +41,8 @@ class SimulatorProcess:
     """The simulator in a process of its own; it ends with this one, however that ends."""
 
     def __init__(self) -> None:
-        self._credentials = {name: f"sk-sim-{secrets.token_hex(8)}" for name in CHANNELS}
+        self._dialects = {name: dialect for dialect, names in CHANNELS.items() for name in names}
+        self._credentials = {name: f"sk-sim-{secrets.token_hex(8)}" for name in self._dialects}
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
         self.environment: dict[str, str] = {}
@@ -38,7 +50,10 @@ class SimulatorProcess:
 
     async def start(self) -> None:
         """Start it and wait until it serves; raises DemoError."""
-        arguments = [f"--channel={name}={key}" for name, key in self._credentials.items()]
+        arguments = [
+            f"--channel={name}@{self._dialects[name]}={key}"
+            for name, key in self._credentials.items()
+        ]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -59,7 +74,8 @@ class SimulatorProcess:
         for channel in ready["channels"]:
             name = channel["name"]
             variable = name.upper().replace("-", "_")
-            self.environment[f"SIMULATOR_URL_{variable}"] = f"{channel['base_url']}/v1"
+            path = PATHS[self._dialects[name]]
+            self.environment[f"SIMULATOR_URL_{variable}"] = f"{channel['base_url']}{path}"
             self.environment[f"SIMULATOR_KEY_{variable}"] = self._credentials[name]
 
     async def stop(self) -> None:

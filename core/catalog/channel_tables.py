@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.body import Secret
-from core.catalog.entries import Model
+from core.catalog.entries import Model, ParameterType
 from core.catalog.fields import Fields
 from core.catalog.source import CatalogueError
 from core.model import Channel, Deadlines, Resubmit, Role
@@ -16,6 +16,8 @@ from core.model import Channel, Deadlines, Resubmit, Role
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
+_HOST = re.compile(r"(\*\.(?=.*\.))?[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:[0-9]{1,5})?")
+"""A host, or `*.` and a name of at least two parts; perhaps with a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Around:
     models: Mapping[str, Model]
     env: Mapping[str, str]
     dialects: Collection[str]
+    job_dialects: Collection[str]
+    """Those of the dialects whose calls leave a job behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +50,27 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     if not is_enabled:
         problem = "it is disabled"
     plain = Channel(name, "", "", "", Secret(""))
+    dialect = fields.choice("dialect", sorted(around.dialects))
     channel = Channel(
         name=name,
-        dialect=fields.choice("dialect", sorted(around.dialects)),
+        dialect=dialect,
         upstream_model=fields.text("upstream_model"),
         base_url=_base_url(fields, around.env if not problem else None),
         credential=credential,
         priority=fields.whole("priority", plain.priority, least=0),
         weight=fields.whole("weight", plain.weight),
         region=fields.text("region", plain.region),
-        resubmit=fields.word("resubmit", Resubmit, plain.resubmit),
+        resubmit=_resubmit(fields, leaves_jobs=dialect in around.job_dialects),
         bills_on_cancel=fields.flag("bills_on_cancel", default=plain.bills_on_cancel),
         bills_on_refusal=fields.flag("bills_on_refusal", default=plain.bills_on_refusal),
         unsupported=_unsupported(fields, model),
         maximum_count=fields.whole("maximum_count", plain.maximum_count),
         maximum_in_flight=fields.whole("maximum_in_flight", plain.maximum_in_flight),
         maximum_answer_bytes=fields.whole("maximum_answer_bytes", plain.maximum_answer_bytes),
-        media_hosts=frozenset(fields.texts("media_hosts")),
+        media_hosts=_media_hosts(fields),
+        poll_seconds=fields.seconds("poll_seconds", plain.poll_seconds),
+        sla_seconds=fields.seconds("sla_seconds", plain.sla_seconds),
+        job_seconds=fields.seconds("job_seconds", plain.job_seconds),
         deadlines=_deadlines(fields.table("deadlines"), plain.deadlines),
     )
     fields.finish()
@@ -71,6 +79,22 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     if _is_exposed(channel.base_url):
         return Entry(model.id, channel, f"channel {name} sends its credential over plain http")
     return Entry(model.id, channel)
+
+
+def _resubmit(fields: Fields, *, leaves_jobs: bool) -> Resubmit:
+    """Read the rule; it follows from the dialect, and says so where the money is at stake."""
+    rule = fields.word("resubmit", Resubmit, Resubmit.DUPLICATE_OK)
+    wanted = Resubmit.RECONCILE_FIRST if leaves_jobs else Resubmit.DUPLICATE_OK
+    if rule is not wanted:
+        raise fields.error("resubmit", f"must be {wanted} with this dialect")
+    return rule
+
+
+def _media_hosts(fields: Fields) -> frozenset[str]:
+    hosts = fields.texts("media_hosts")
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise fields.error("media_hosts", "each must be a host in lower case or `*.` and a domain")
+    return frozenset(hosts)
 
 
 def _credential(fields: Fields, file: Path, env: Mapping[str, str]) -> tuple[Secret[str], str]:
@@ -148,6 +172,10 @@ def _unsupported(fields: Fields, model: Model) -> frozenset[str]:
     known = {"partials", *model.parameters, *(f"input:{role}" for role in Role)}
     for name, schema in model.parameters.items():
         known.update(f"{name}={value}" for value in schema.values)
+        if schema.type is ParameterType.BOOLEAN:
+            known.update((f"{name}=true", f"{name}=false"))
+        if schema.automatic is not None:
+            known.add(f"{name}={schema.automatic}")
     names = fields.texts("unsupported")
     if not known.issuperset(names):
         raise fields.error(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from itertools import combinations
 
 from billing.pricing import PriceRow
 from core.errors import GatewayError, Reason
@@ -44,8 +45,13 @@ class ParameterSchema:
     minimum: float | None = None
     maximum: float | None = None
     default: Value | None = None
-    """What absence means. The same value given is left out of an `Ask`."""
+    """What absence means. The same value given is left out of an `Ask`, unless it is explicit."""
+    explicit: bool = False
+    """Whether providers are told the default too: where a price depends on it, theirs must not
+    be another."""
     description: str = ""
+    automatic: int | None = None
+    """Of an integer: the value, outside the bounds too, by which the model chooses its own."""
     multiple_of: int = 1
     """Of both sides of a size."""
     maximum_ratio: float | None = None
@@ -75,6 +81,15 @@ class InputRule:
     maximum_bytes: int
     same_size_as: Role | None = None
     """The first input of that role must be there and have as many pixels each way."""
+    needs: Role | None = None
+    """An input of that role must be there too."""
+    excludes: tuple[Role, ...] = ()
+    """No input of these roles may be there: each is a mode of its own."""
+    minimum_side: int | None = None
+    maximum_side: int | None = None
+    """Pixels of an image."""
+    maximum_ratio: float | None = None
+    """Of the longer side of an image to the shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +107,26 @@ class Model:
     rules: tuple[Rule, ...]
     inputs: Mapping[Role, InputRule]
     resolutions: Mapping[str, int]
-    """Class of a size by its pixels, ascending: `{"1k": 1600000, …}`."""
+    """Class of a size by its pixels, ascending: `{"1k": 1600000, …}`.
+
+    Empty where `resolution` is a parameter.
+    """
     prices: tuple[PriceRow, ...]
+    maximum_together: int | None = None
+    """Of inputs and outputs, counted together."""
+    explicit: Mapping[str, Value] = field(default_factory=dict)
+    """The defaults that every `Ask` holds."""
 
     @property
     def maximum_inputs(self) -> int:
-        """How many files it takes in all."""
-        return sum(rule.maximum for rule in self.inputs.values())
+        """How many files it takes in all, of roles that may be together."""
+        rules = self.inputs.values()
+        return max(
+            sum(rule.maximum for rule in mode)
+            for size in range(len(rules) + 1)
+            for mode in combinations(rules, size)
+            if not any(one.role in other.excludes for one in mode for other in mode)
+        )
 
     @property
     def defaults(self) -> Mapping[str, Value]:

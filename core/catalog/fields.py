@@ -60,6 +60,13 @@ class Fields:
             return words(value)
         raise self.error(key, f"must be one of: {', '.join(words)}")
 
+    def words(self, key: str, words: type[Word]) -> tuple[Word, ...]:
+        """Read a list of values of *words*; absent means empty."""
+        values = self.texts(key)
+        if not set(values) <= set(words):
+            raise self.error(key, f"each must be one of: {', '.join(words)}")
+        return tuple(words(value) for value in values)
+
     def choice(self, key: str, choices: Sequence[str]) -> str:
         """Read one of *choices*."""
         value = self._get(key, None)

@@ -22,6 +22,7 @@ from core.model import Channel
 __all__ = [
     "DIALECTS",
     "FOLDER",
+    "JOB_DIALECTS",
     "Catalogue",
     "CatalogueError",
     "embedded_files",
@@ -29,8 +30,11 @@ __all__ = [
     "shipped_files",
 ]
 
-DIALECTS = frozenset({"openai_images"})
-"""Wire protocols that a channel may name: the keys of the providers' table."""
+JOB_DIALECTS = frozenset({"ark_videos"})
+"""Wire protocols whose calls leave a job behind; their channels must be `reconcile_first`."""
+
+DIALECTS = frozenset({"openai_images", "gemini_images", "ark_images"}) | JOB_DIALECTS
+"""Wire protocols that a channel may name: the keys of the providers' tables."""
 
 FOLDER = Path(__file__).parent
 """Where the shipped files are."""
@@ -51,7 +55,10 @@ def _models() -> list[Path]:
 
 
 def load(
-    files: Sequence[Path], env: Mapping[str, str], dialects: Collection[str] = DIALECTS
+    files: Sequence[Path],
+    env: Mapping[str, str],
+    dialects: Collection[str] = DIALECTS,
+    job_dialects: Collection[str] = JOB_DIALECTS,
 ) -> Catalogue:
     """Load *files*, later over earlier; raises CatalogueError.
 
@@ -64,7 +71,7 @@ def load(
     models = {id_: read_model(id_, tables.table(id_)) for id_ in sorted(tables.names())}
     aliases = _aliases(models, tables)
     tables = top.table("channels")
-    around = Around(models, env, dialects)
+    around = Around(models, env, dialects, job_dialects)
     entries = {
         name: read_channel(name, tables.table(name), _credential_file(layers, name), around)
         for name in sorted(tables.names())

@@ -18,7 +18,7 @@ from core.catalog.schema import check_value
 from core.errors import GatewayError
 from core.model import Kind, Role
 
-UNITS = ("image",)
+UNITS = ("image", "second")
 """What `schema.price_units` counts. A unit for another kind of model is added there first."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,95}")
@@ -47,10 +47,15 @@ def read_model(id_: str, fields: Fields) -> Model:
         inputs={rule.role: rule for rule in roles},
         resolutions=resolutions,
         prices=tuple(_price(each, schemas, resolutions) for each in fields.tables("prices")),
+        maximum_together=_limit(fields, "maximum_together"),
+        explicit={
+            name: schema.default
+            for name, schema in schemas.items()
+            if schema.explicit and schema.default is not None
+        },
     )
     for rule in roles:
-        if rule.same_size_as is not None and rule.same_size_as not in model.inputs:
-            raise inputs.error(rule.role, "same_size_as must name a role that the model takes")
+        _check_roles(rule, model, inputs)
     if model.status is not Status.COMING_SOON:
         _check_prices(model, fields)
     fields.finish()
@@ -68,12 +73,18 @@ def _parameter(name: str, fields: Fields) -> ParameterSchema:
         minimum=fields.number("minimum"),
         maximum=fields.number("maximum"),
         default=fields.scalar("default"),
+        explicit=fields.flag("explicit", default=False),
         description=fields.text("description", ""),
+        automatic=fields.whole("automatic", -1, -1) if fields.has("automatic") else None,
         multiple_of=fields.whole("multiple_of", 1),
         maximum_ratio=fields.number("maximum_ratio"),
-        maximum_side=fields.whole("maximum_side", 1) if fields.has("maximum_side") else None,
-        maximum_pixels=fields.whole("maximum_pixels", 1) if fields.has("maximum_pixels") else None,
+        maximum_side=_limit(fields, "maximum_side"),
+        maximum_pixels=_limit(fields, "maximum_pixels"),
     )
+    if schema.automatic is not None and schema.type is not ParameterType.INTEGER:
+        raise fields.error("automatic", "is for an integer only; remove it")
+    if schema.explicit and schema.default is None:
+        raise fields.error("explicit", "needs a default: there is nothing else to tell")
     low, high = schema.minimum, schema.maximum
     if low is not None and high is not None and high < low:
         raise fields.error("maximum", "must not be below minimum")
@@ -96,9 +107,31 @@ def _input(name: str, inputs: Fields) -> InputRule:
         media_types=fields.texts("media_types"),
         maximum_bytes=fields.whole("maximum_bytes", None),
         same_size_as=fields.word("same_size_as", Role) if fields.has("same_size_as") else None,
+        needs=fields.word("needs", Role) if fields.has("needs") else None,
+        excludes=fields.words("excludes", Role),
+        minimum_side=_limit(fields, "minimum_side"),
+        maximum_side=_limit(fields, "maximum_side"),
+        maximum_ratio=fields.number("maximum_ratio"),
     )
     fields.finish()
     return rule
+
+
+def _limit(fields: Fields, key: str) -> int | None:
+    """Read an integer of at least 1, if there is one."""
+    return fields.whole(key, 1) if fields.has(key) else None
+
+
+def _check_roles(rule: InputRule, model: Model, inputs: Fields) -> None:
+    """Refuse a rule that leans on a role that the model does not take."""
+    named = {"same_size_as": rule.same_size_as, "needs": rule.needs}
+    for key, role in named.items():
+        if role is not None and role not in model.inputs:
+            raise inputs.error(rule.role, f"{key} must name a role that the model takes")
+    if not model.inputs.keys() >= set(rule.excludes) or rule.role in rule.excludes:
+        raise inputs.error(rule.role, "excludes must name other roles that the model takes")
+    if {rule.same_size_as, rule.needs} & set(rule.excludes):
+        raise inputs.error(rule.role, "excludes a role that it needs; remove one of the two")
 
 
 def _rule(fields: Fields, schemas: Mapping[str, ParameterSchema]) -> Rule:
@@ -126,6 +159,8 @@ def _resolutions(fields: Fields, schemas: Mapping[str, ParameterSchema]) -> dict
     """Read the classes of sizes, ascending; the last must hold every size."""
     table = fields.table("resolutions")
     limits = {name: table.whole(name, None) for name in table.names()}
+    if limits and "resolution" in schemas:
+        raise fields.error("resolutions", "there is a parameter `resolution`; remove one of them")
     size = schemas.get("size")
     largest = size.maximum_pixels if size is not None else None
     if limits and (largest is None or max(limits.values()) < largest):
@@ -137,8 +172,11 @@ def _price(
     fields: Fields, schemas: Mapping[str, ParameterSchema], resolutions: Mapping[str, int]
 ) -> PriceRow:
     conditions = fields.table("conditions")
+    unit = fields.choice("unit", UNITS)
+    if unit == "second" and not _is_counted(schemas.get("duration")):
+        raise fields.error("unit", "needs a parameter `duration`: an integer, default and maximum")
     row = PriceRow(
-        unit=fields.choice("unit", UNITS),
+        unit=unit,
         amount_micros=fields.credits("credits"),
         conditions={name: conditions.text(name) for name in conditions.names()},
         effective_from=fields.moment("effective_from") if fields.has("effective_from") else None,
@@ -153,11 +191,21 @@ def _price(
     return row
 
 
+def _is_counted(duration: ParameterSchema | None) -> bool:
+    """Whether the seconds of every request are bounded beforehand."""
+    return (
+        duration is not None
+        and duration.type is ParameterType.INTEGER
+        and duration.default is not None
+        and duration.maximum is not None
+    )
+
+
 def _known_values(
     name: str, schemas: Mapping[str, ParameterSchema], resolutions: Mapping[str, int]
 ) -> tuple[str, ...]:
     """What a price may depend on: `auto` is not known beforehand, so no price is for it."""
-    if name == "resolution":
+    if name == "resolution" and resolutions:
         return tuple(resolutions)
     schema = schemas.get(name)
     return tuple(value for value in schema.values if value != "auto") if schema is not None else ()
@@ -170,6 +218,8 @@ def _check_prices(model: Model, fields: Fields) -> None:
     ]
     if len(set(rows)) < len(rows):
         raise fields.error("prices", "two rows hold for the same case from the same moment")
+    if len({row.unit for row in model.prices}) > 1:
+        raise fields.error("prices", "the rows have different units; keep one")
     names = sorted({name for row in model.prices for name in row.conditions})
     values = [_known_values(name, model.parameters, model.resolutions) for name in names]
     for case in product(*values):

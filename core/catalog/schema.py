@@ -6,10 +6,11 @@ they never repeat what was given.
 
 import re
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import ceil, isfinite
 
 from core.body import Body
 from core.catalog.entries import InputRule, Model, ParameterSchema, ParameterType, Rule, Value
+from core.catalog.vocabulary import canonical
 from core.errors import GatewayError, Reason
 from core.model import Ask, Input
 
@@ -32,16 +33,19 @@ def validate(
 ) -> Ask:
     """Check a request against the model's schema; raises GatewayError.
 
-    *given* has what the caller gave, by canonical name; whether null means absent is
-    decided before. Values equal to the default are left out of the result.
+    *given* has what the caller gave, by canonical name or another one that `vocabulary`
+    knows; whether null means absent is decided before. Values equal to the default are left
+    out of the result, but for those that are always explicit.
     """
+    given, count = canonical(model, given, count)
     for name in given:
         if name not in model.parameters or name in OF_THEIR_OWN:
             raise _unknown(name)
     _check_prompt(model, prompt, inputs)
-    _check_inputs(model, inputs)
     outputs = _whole(model, "output_count", 1 if count is None else count)
-    previews = _whole(model, "partial_count", partials)
+    if inputs:
+        _check_inputs(model, inputs, outputs)
+    previews = _whole(model, "partial_count", partials) if partials else 0
     if end_user is not None:
         _check_length(_schema(model, "end_user_id"), end_user)
     parameters: dict[str, Value] = {}
@@ -59,7 +63,7 @@ def validate(
         inputs=tuple(inputs),
         count=outputs,
         partials=previews,
-        parameters=parameters,
+        parameters={**model.explicit, **parameters} if model.explicit else parameters,
         end_user=end_user,
     )
 
@@ -80,9 +84,28 @@ def price_facts(model: Model, ask: Ask) -> dict[str, str]:
     return facts
 
 
-def price_units(ask: Ask) -> dict[str, int]:
-    """How many units of each kind *ask* costs at most."""
-    return {"image": ask.count}
+def seconds_of(model: Model, ask: Ask) -> int:
+    """For how many seconds at most each output is billed; 0 if it is not sold by the second.
+
+    Where the model chooses, it may choose its maximum (semantics.md 21).
+    """
+    schema = model.parameters.get("duration")
+    if schema is None or not any(row.unit == "second" for row in model.prices):
+        return 0
+    value = ask.parameters.get("duration", schema.default)
+    most = schema.maximum if value is None or value == schema.automatic else value
+    assert isinstance(most, int | float), "the loader demands a default and a maximum"
+    return ceil(most)
+
+
+def price_units(ask: Ask, seconds: int = 0, delivered: int | None = None) -> dict[str, int]:
+    """How many units of each kind *ask* costs, at most or for what was *delivered*.
+
+    *seconds* is how long each output lasts, where it is sold by the second: `seconds_of`
+    beforehand.
+    """
+    count = ask.count if delivered is None else delivered
+    return {"second": seconds * count} if seconds else {"image": count}
 
 
 def resolution_of(model: Model, size: str) -> str:
@@ -158,7 +181,8 @@ def check_value(schema: ParameterSchema, value: object) -> Value:
                 _check_size(schema, value)
             return value
         case ParameterType.INTEGER if isinstance(value, int) and not isinstance(value, bool):
-            _check_range(schema, value)
+            if value != schema.automatic:
+                _check_range(schema, value)
             return value
         case ParameterType.NUMBER if isinstance(value, int | float) and not isinstance(value, bool):
             _check_range(schema, value)
@@ -184,7 +208,10 @@ def _check_range(schema: ParameterSchema, value: float) -> None:
         return
     bounds = [f"at least {_plain(low)}"] if low is not None else []
     bounds += [f"at most {_plain(high)}"] if high is not None else []
-    raise _invalid(schema.name, f"`{schema.name}` must be {' and '.join(bounds) or 'finite'}.")
+    rule = " and ".join(bounds) or "finite"
+    if schema.automatic is not None:
+        rule += f", or {schema.automatic} to let the model choose"
+    raise _invalid(schema.name, f"`{schema.name}` must be {rule}.")
 
 
 def _plain(number: float) -> str:
@@ -246,7 +273,7 @@ def _check_rule(
             raise _invalid(name, f"{subject} needs `{other}` to be one of: {', '.join(allowed)}.")
 
 
-def _check_inputs(model: Model, inputs: Sequence[Input]) -> None:
+def _check_inputs(model: Model, inputs: Sequence[Input], outputs: int) -> None:
     by_role: dict[str, list[Input]] = {}
     for item in inputs:
         rule, name = model.inputs.get(item.role), item.parameter or item.role
@@ -259,7 +286,11 @@ def _check_inputs(model: Model, inputs: Sequence[Input]) -> None:
         _check_file(rule, item, name)
     for rule in model.inputs.values():
         for item in by_role.get(rule.role, []):
+            _check_company(rule, item, by_role)
             _check_same_size(rule, item, by_role)
+    most = model.maximum_together
+    if most is not None and len(inputs) + outputs > most:
+        raise _invalid("output_count", f"Inputs and `output_count` together may be at most {most}.")
 
 
 def _check_file(rule: InputRule, item: Input, name: str) -> None:
@@ -273,6 +304,33 @@ def _check_file(rule: InputRule, item: Input, name: str) -> None:
             parameter=name,
             metadata={"limit": str(rule.maximum_bytes)},
         )
+
+    if item.width and item.height:
+        _check_pixels(rule, item, name)
+
+
+def _check_pixels(rule: InputRule, item: Input, name: str) -> None:
+    long, short = max(_pixels(item)), min(_pixels(item))
+    for is_wrong, limit in (
+        (short < (rule.minimum_side or 0), f"no side shorter than {rule.minimum_side} pixels"),
+        (long > (rule.maximum_side or long), f"no side longer than {rule.maximum_side} pixels"),
+        (
+            rule.maximum_ratio is not None and long > rule.maximum_ratio * short,
+            f"no side more than {rule.maximum_ratio} times as long as the other",
+        ),
+    ):
+        if is_wrong:
+            raise _invalid(name, f"`{name}` must have {limit}.", Reason.INVALID_INPUT)
+
+
+def _check_company(rule: InputRule, item: Input, by_role: Mapping[str, list[Input]]) -> None:
+    """Check which other inputs there must, and must not, be."""
+    name = item.parameter or item.role
+    if rule.needs is not None and rule.needs not in by_role:
+        raise _invalid(name, f"`{name}` needs a `{rule.needs}`.")
+    for role in rule.excludes:
+        if role in by_role:
+            raise _invalid(name, f"`{name}` cannot be used together with `{role}`.")
 
 
 def _check_same_size(rule: InputRule, item: Input, by_role: Mapping[str, list[Input]]) -> None:

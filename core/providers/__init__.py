@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from core.model import Ask, Channel, Piece
+from core.providers.ark_images import ArkImages
+from core.providers.ark_videos import ArkVideos
+from core.providers.gemini_images import GeminiImages
 from core.providers.jobs import JobDialect
 from core.providers.openai_images import OpenAIImages
 from core.providers.wire import Call, EventReader, Reply
@@ -33,9 +36,13 @@ class Dialect(Protocol):
 
 
 DIALECTS: Mapping[str, Dialect] = {
+    "ark_images": ArkImages(),
+    "gemini_images": GeminiImages(),
     "openai_images": OpenAIImages(),
 }
 """By the name that a channel gives in the catalogue."""
 
-JOB_DIALECTS: Mapping[str, JobDialect] = {}
+JOB_DIALECTS: Mapping[str, JobDialect] = {
+    "ark_videos": ArkVideos(),
+}
 """Likewise; a name is in one of the two."""

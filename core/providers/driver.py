@@ -8,9 +8,9 @@ import aiohttp
 from core.errors import UpstreamError
 from core.model import Acknowledged, Ask, Channel, Piece
 from core.providers import Dialect
-from core.providers.exchange import Exchange
+from core.providers.exchange import Exchange, Line
 from core.providers.sse import EventTooLargeError, SseDecoder
-from core.providers.wire import EventReader, invalid
+from core.providers.wire import Call, EventReader, Reply, invalid
 
 # Bodies are asked for as they are: an image does not shrink, and a small answer that
 # unpacks to gigabytes would pass the cap.
@@ -25,15 +25,15 @@ class Driver:
     """
 
     def __init__(self) -> None:
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._lines: dict[str, Line] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in list(self._sessions.values()):  # a late call may add one
-            await session.close()
-        self._sessions.clear()
+        for line in list(self._lines.values()):  # a late call may add one
+            await line.session.close()
+        self._lines.clear()
 
     async def attempt(
         self, dialect: Dialect, ask: Ask, channel: Channel, budget: float | None = None
@@ -47,7 +47,7 @@ class Driver:
         call = dialect.encode(ask, channel)
         exchange = Exchange(call, channel, budget)
         try:
-            await exchange.open(self._session(channel))
+            await exchange.open(self._line(channel))
             yield Acknowledged(exchange.status)
             if not exchange.is_event_stream:
                 for piece in dialect.read(await exchange.reply(), ask):
@@ -73,16 +73,32 @@ class Driver:
         finally:
             exchange.close()
 
-    def _session(self, channel: Channel) -> aiohttp.ClientSession:
-        session = self._sessions.get(channel.name)
-        if session is None:
-            session = self._sessions[channel.name] = aiohttp.ClientSession(
+    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+        """Send *call* and take its whole answer, of whatever status, within the deadlines.
+
+        Raises UpstreamError. Being cancelled closes the connection at once.
+        """
+        exchange = Exchange(call, channel, budget)
+        try:
+            await exchange.open(self._line(channel))
+            return await exchange.reply()
+        except UpstreamError as error:
+            error.phase, error.http_status = exchange.phase, exchange.status
+            raise
+        finally:
+            exchange.close()
+
+    def _line(self, channel: Channel) -> Line:
+        line = self._lines.get(channel.name)
+        if line is None:
+            session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 auto_decompress=False,
             )
-        return session
+            line = self._lines[channel.name] = Line(channel, session)
+        return line
 
 
 def _pieces(

@@ -25,6 +25,30 @@ _ERROR_SECONDS = 2.0
 # How long to wait for the end of a stream that can tell nothing more, so that its
 # connection can serve again.
 _END_SECONDS = 0.05
+_KEPT_URLS = 16
+
+
+class Line:
+    """What the calls of one channel have in common: connections, and what is made only once."""
+
+    __slots__ = ("_base", "_urls", "session", "timeout")
+
+    def __init__(self, channel: Channel, session: aiohttp.ClientSession) -> None:
+        self.session = session
+        self.timeout = aiohttp.ClientTimeout(
+            connect=channel.deadlines.connect, ceil_threshold=math.inf
+        )
+        self._base = channel.base_url.rstrip("/")
+        self._urls: dict[str, URL] = {}
+
+    def url(self, path: str) -> URL:
+        """Where *path* leads. Those of jobs differ each time: only so many are remembered."""
+        url = self._urls.get(path)
+        if url is None:
+            url = URL(self._base + path, encoded=True)
+            if len(self._urls) < _KEPT_URLS:
+                self._urls[path] = url
+        return url
 
 
 class Exchange:
@@ -62,7 +86,7 @@ class Exchange:
         """The HTTP status; 0 before the headers."""
         return self._response.status if self._response else 0
 
-    async def open(self, session: aiohttp.ClientSession) -> None:
+    async def open(self, line: Line) -> None:
         """Connect, send, and wait for the headers of the answer."""
         limits, call = self._channel.deadlines, self._call
         self._upload = _upload(call, self._sending)
@@ -73,13 +97,13 @@ class Exchange:
         try:
             async with limit:
                 self._limit = limit
-                self._response = await session.request(
+                self._response = await line.session.request(
                     call.method,
-                    URL(self._channel.base_url.rstrip("/") + call.path, encoded=True),
+                    line.url(call.path),
                     data=self._upload,
                     headers=call.headers,
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(connect=limits.connect, ceil_threshold=math.inf),
+                    timeout=line.timeout,
                 )
         except (aiohttp.ClientError, OSError) as error:
             broken = self._broken(error, expired=limit.expired())

@@ -82,9 +82,10 @@ class JobDialect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of a provider's jobs. *oldest* is when its last job was made (seconds since 1970)."""
+    """One page of a provider's jobs."""
 
     job_id: str = ""
     """Of the job with the mark; empty if it is not on this page."""
     is_last: bool = True
     oldest: float = 0.0
+    """When the last job of the page was made, in seconds since 1970."""

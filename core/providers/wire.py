@@ -1,7 +1,7 @@
 """What a dialect and the driver hand each other: calls, replies, events. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import orjson
@@ -9,6 +9,7 @@ import orjson
 from core.body import Body
 from core.errors import Fault, UpstreamError
 from core.model import Piece
+from core.values import dataclass
 
 EVENT_STREAM = "text/event-stream"
 

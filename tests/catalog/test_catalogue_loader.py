@@ -65,9 +65,44 @@ MODEL, CHANNEL = "[models.m]\n", "[channels.c]\n"
         # wrong words
         (MODEL + "kind = 'smell'", "models.m.kind", 2, "image, video, audio, chat, tool"),
         (MODEL + "status = 'on'", "models.m.status", 2, "active, coming_soon, deprecated"),
-        (CHANNEL + "dialect = 'morse'", "channels.c.dialect", 2, "must be one of: openai_images"),
+        (
+            CHANNEL + "dialect = 'morse'",
+            "channels.c.dialect",
+            2,
+            "must be one of: ark_images, ark_videos",
+        ),
         (CHANNEL + "model = 'mm'", "channels.c.model", 2, "must be one of: m"),
         (CHANNEL + "resubmit = 'yes'", "channels.c.resubmit", 2, "duplicate_ok, reconcile_first"),
+        (
+            CHANNEL + "resubmit = 'reconcile_first'",
+            "channels.c.resubmit",
+            2,
+            "must be duplicate_ok with this dialect",
+        ),
+        (
+            CHANNEL + "dialect = 'ark_videos'",
+            "channels.c.resubmit",
+            1,
+            "must be reconcile_first with this dialect",
+        ),
+        (
+            CHANNEL + "dialect = 'ark_videos'\nresubmit = 'duplicate_ok'",
+            "channels.c.resubmit",
+            3,
+            "must be reconcile_first with this dialect",
+        ),
+        (CHANNEL + "poll_seconds = 0", "channels.c.poll_seconds", 2, "above 0"),
+        (CHANNEL + "job_seconds = 'x'", "channels.c.job_seconds", 2, "a number"),
+        (CHANNEL + "media_hosts = 'x'", "channels.c.media_hosts", 2, "a list of strings"),
+        (CHANNEL + "media_hosts = ['*.com']", "channels.c.media_hosts", 2, "a host in lower case"),
+        (CHANNEL + "media_hosts = ['*']", "channels.c.media_hosts", 2, "a host in lower case"),
+        (CHANNEL + "media_hosts = ['X.com']", "channels.c.media_hosts", 2, "a host in lower case"),
+        (
+            CHANNEL + "media_hosts = ['http://x.com']",
+            "channels.c.media_hosts",
+            2,
+            "a host in lower case",
+        ),
         (
             CHANNEL + "unsupported = ['qualty']",
             "channels.c.unsupported",
@@ -109,6 +144,24 @@ MODEL, CHANNEL = "[models.m]\n", "[channels.c]\n"
             4,
             "at least 3",
         ),
+        (
+            "[models.m.parameters.size]\nautomatic = -1",
+            "models.m.parameters.size.automatic",
+            2,
+            "for an integer only",
+        ),
+        (
+            "[models.m.parameters.x]\ntype = 'integer'\nautomatic = -2",
+            "models.m.parameters.x.automatic",
+            3,
+            "at least -1",
+        ),
+        (
+            "[models.m.parameters.x]\ntype = 'integer'\nexplicit = true",
+            "models.m.parameters.x.explicit",
+            3,
+            "needs a default",
+        ),
         ("[[models.m.rules]]\nparameter = 'x'", "models.m.rules.1.parameter", 2, "size, quality"),
         (
             "[[models.m.rules]]\nparameter = 'quality'\nvalue = 'x'",
@@ -125,7 +178,67 @@ MODEL, CHANNEL = "[models.m]\n", "[channels.c]\n"
         # inputs
         ("[models.m.inputs.smell]\nmaximum = 1", "models.m.inputs.smell", 1, "mask"),
         ("[models.m.inputs.image]\nsame_size_as = 'mask'", "models.m.inputs.image", 1, "role"),
+        ("[models.m.inputs.image]\nneeds = 'mask'", "models.m.inputs.image", 1, "needs must name"),
+        (
+            "[models.m.inputs.image]\nexcludes = ['smell']",
+            "models.m.inputs.image.excludes",
+            2,
+            "each must be one of: image, mask",
+        ),
+        (
+            "[models.m.inputs.image]\nexcludes = ['mask']",
+            "models.m.inputs.image",
+            1,
+            "excludes must name other roles",
+        ),
+        (
+            "[models.m.inputs.image]\nexcludes = ['image']",
+            "models.m.inputs.image",
+            1,
+            "excludes must name other roles",
+        ),
+        (
+            (
+                "[models.m.inputs.mask]\nmaximum = 1\nmaximum_bytes = 1\nneeds = 'image'\n"
+                "excludes = ['image']"
+            ),
+            "models.m.inputs.mask",
+            1,
+            "a role that it needs",
+        ),
+        (
+            MODEL
+            + "resolutions = { small = 400 }\n[models.m.parameters.resolution]\ntype = 'string'",
+            "models.m.resolutions",
+            2,
+            "there is a parameter `resolution`",
+        ),
         # prices
+        (
+            "[[models.m.prices]]\nunit = 'second'\ncredits = '1'",
+            "models.m.prices.1.unit",
+            2,
+            "a parameter `duration`",
+        ),
+        (
+            (
+                "[models.m.parameters.duration]\ntype = 'integer'\nmaximum = 9\n"
+                "[[models.m.prices]]\nunit = 'second'\ncredits = '1'"
+            ),
+            "models.m.prices.1.unit",
+            5,
+            "default and maximum",
+        ),
+        (
+            (
+                "[models.m.parameters.duration]\ntype = 'integer'\nmaximum = 9\ndefault = 5\n"
+                "[[models.m.prices]]\nunit = 'second'\ncredits = '1'\n"
+                "[[models.m.prices]]\nunit = 'image'\ncredits = '1'"
+            ),
+            "models.m.prices",
+            5,
+            "different units",
+        ),
         ("[[models.m.prices]]\nunit = 'kilo'\ncredits = '1'", "models.m.prices.1.unit", 2, "image"),
         (
             "[[models.m.prices]]\nunit = 'image'\ncredits = 7",

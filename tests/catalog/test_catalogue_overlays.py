@@ -31,7 +31,11 @@ def test_an_overlay_overrides_single_fields_of_models_and_channels(files) -> Non
         maximum = 5
         [channels.c]
         weight = 7
+        dialect = "ark_videos"
         resubmit = "reconcile_first"
+        poll_seconds = 0.5
+        job_seconds = 90
+        media_hosts = ["*.example.com", "127.0.0.1", "localhost:8080"]
         unsupported = ["quality=high", "input:image", "partials"]
         maximum_count = 1
         [channels.c.deadlines]
@@ -47,6 +51,8 @@ def test_an_overlay_overrides_single_fields_of_models_and_channels(files) -> Non
     assert (model.inputs[Role.IMAGE].maximum, model.inputs[Role.IMAGE].maximum_bytes) == (5, 10)
     assert (channel.weight, channel.maximum_count, channel.upstream_model) == (7, 1, "up")
     assert channel.resubmit is Resubmit.RECONCILE_FIRST
+    assert (channel.poll_seconds, channel.job_seconds) == (0.5, 90.0)
+    assert channel.media_hosts == {"*.example.com", "127.0.0.1", "localhost:8080"}
     assert channel.unsupported == {"quality=high", "input:image", "partials"}
     assert channel.deadlines == Deadlines(connect=1.0, first_byte=2.5)
 

@@ -1,7 +1,7 @@
 """Parameters are checked and made canonical in one place, and errors name them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.body import Body
@@ -225,6 +225,8 @@ def test_a_mask_whose_pixels_are_not_known_is_the_providers_to_judge() -> None:
     assert validate(MODEL, PROMPT, {}, [image(), mask(width=0, height=0)]).inputs
 
 
+# The first text of a fresh checkout makes Hypothesis build its table of Unicode.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from([*MODEL.parameters, "other"]),

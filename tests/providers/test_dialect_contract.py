@@ -15,7 +15,11 @@ from core.providers.sse import SseDecoder
 from core.providers.wire import Reply
 from tests.fix_upstream import Peer, Script, Upstream, chunk, chunked, head, http
 from tests.providers.tape import Tape
-from tests.providers.tapes_openai_images import TAPES
+from tests.providers.tapes_ark_images import TAPES as ARK_IMAGES
+from tests.providers.tapes_gemini_images import TAPES as GEMINI_IMAGES
+from tests.providers.tapes_openai_images import TAPES as OPENAI_IMAGES
+
+TAPES = (*ARK_IMAGES, *GEMINI_IMAGES, *OPENAI_IMAGES)
 
 every_tape = pytest.mark.parametrize("tape", TAPES, ids=lambda tape: tape.name)
 every_stream = pytest.mark.parametrize(
@@ -248,7 +252,7 @@ async def test_pieces_are_given_as_soon_as_their_bytes_are_there(
         await peer.send(chunked(200)[: -len(chunk(b""))])
         for each in events:
             await peer.send(chunk(each))
-            if b"b64_json" in each:
+            if b'"b64_json"' in each or b'"url"' in each:
                 await seen.acquire()
         await peer.send(chunk(b""))
 
