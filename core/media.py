@@ -1,11 +1,22 @@
-"""What a file is, from its first bytes: PNG, JPEG and WebP.
+"""What a file is, from its bytes: PNG, JPEG, WebP, MP4 and WebM. Pure.
 
-Sources: PNG (W3C, IHDR), JPEG (ITU-T T.81, SOFn markers), WebP (RFC 9649, VP8, VP8L, VP8X).
+Sources: PNG (W3C, IHDR), JPEG (ITU-T T.81, SOFn markers), WebP (RFC 9649, VP8, VP8L, VP8X),
+WebM (RFC 8794, EBML's DocType), MP4 (see `core.mp4`).
 """
 
 from dataclasses import dataclass
 
-EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+from core.mp4 import Mp4, VideoProbe
+
+EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+}
+SNIFFED_BYTES = 64
+"""How much of a file tells its type."""
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -13,22 +24,60 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """MIME type and pixels; a size of 0 × 0 means that the header does not tell."""
+    """MIME type and pixels; a size of 0 × 0 means that the header does not tell.
+
+    `seconds` is 0 where the file does not tell. Of WebM only the type is known.
+    """
 
     media_type: str
     width: int = 0
     height: int = 0
+    seconds: float = 0.0
+    has_audio: bool = False
+
+
+def sniff(head: bytes) -> str:
+    """The MIME type of a file that starts with *head*; empty when it is none that we know."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    if head.startswith(b"\x1a\x45\xdf\xa3") and b"webm" in head[:SNIFFED_BYTES]:
+        return "video/webm"
+    return ""
 
 
 def probe(data: bytes) -> Probe | None:
-    """Recognise an image by its bytes; None when it is none of the three types."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png(data)
-    if data.startswith(b"\xff\xd8\xff"):
-        return _jpeg(data)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return _webp(data)
+    """Recognise a file by its bytes; None when it is none of our types.
+
+    Of an image the first bytes do; of an MP4 those up to the end of its index, which may
+    be its last.
+    """
+    match sniff(data):
+        case "image/png":
+            return _png(data)
+        case "image/jpeg":
+            return _jpeg(data)
+        case "image/webp":
+            return _webp(data)
+        case "video/mp4":
+            video = VideoProbe()
+            video.feed(data)
+            return of_video(video.found)
+        case "video/webm":
+            return Probe("video/webm")
     return None
+
+
+def of_video(found: Mp4 | None) -> Probe | None:
+    """What a `VideoProbe` found, in the words of `probe`."""
+    if found is None:
+        return None
+    return Probe("video/mp4", found.width, found.height, found.seconds, found.has_audio)
 
 
 def _number(data: bytes, start: int, length: int, order: str = "big") -> int:

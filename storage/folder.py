@@ -59,6 +59,29 @@ class FolderStore:
         else:
             await asyncio.to_thread(self._write, path, data)
 
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store under *name* what *chunks* yield (each ≤ 1 MiB), and return how many bytes.
+
+        Nothing appears under the name before the last one; whatever *chunks* raise, or a
+        cancellation, leaves nothing behind.
+        """
+        path = self._path(name)
+        draft, descriptor = self._open_draft(path)
+        size = 0
+        try:
+            async for chunk in chunks:
+                _write_all(descriptor, chunk)
+                size += len(chunk)
+            if self._sync:
+                await _synced(descriptor)
+            os.replace(draft, path)  # noqa: PTH105 - as for `put`: microseconds
+        except BaseException:
+            _unlink_draft(draft)
+            raise
+        finally:
+            os.close(descriptor)
+        return size
+
     async def find(self, name: str) -> Found | None:
         """Look an object up; None when there is none of that name."""
         return self._found(name) if is_name(name) else None
@@ -125,26 +148,48 @@ class FolderStore:
     def _path(self, name: str) -> str:
         return f"{self._root}/{sum(name.encode()[-28:]) & 0xFF:02x}/{name.replace('/', '~')}"
 
-    def _write(self, path: str, data: bytes) -> None:
+    def _open_draft(self, path: str) -> tuple[str, int]:
+        """A new file beside *path*, on the same file system: its name and descriptor."""
         folder = path[: path.rindex("/")]
         draft = f"{folder}/{self._draft}{next(self._numbers)}.part"
         try:
-            descriptor = os.open(draft, _NEW, 0o600)
+            return draft, os.open(draft, _NEW, 0o600)
         except FileNotFoundError:  # the first object of its shard
             Path(folder).mkdir(exist_ok=True)
-            descriptor = os.open(draft, _NEW, 0o600)
+            return draft, os.open(draft, _NEW, 0o600)
+
+    def _write(self, path: str, data: bytes) -> None:
+        draft, descriptor = self._open_draft(path)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            _write_all(descriptor, data)
             if self._sync:
                 os.fsync(descriptor)
             os.replace(draft, path)  # noqa: PTH105 - on the hot path, see above
         except OSError:
-            Path(draft).unlink(missing_ok=True)
+            _unlink_draft(draft)
             raise
         finally:
             os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+async def _synced(descriptor: int) -> None:
+    """Wait for the disk; when cancelled too, since the descriptor is closed right after."""
+    syncing = asyncio.ensure_future(asyncio.to_thread(os.fsync, descriptor))
+    try:
+        await asyncio.shield(syncing)
+    except asyncio.CancelledError:
+        await asyncio.wait({syncing})
+        raise
+
+
+def _unlink_draft(draft: str) -> None:
+    Path(draft).unlink(missing_ok=True)
 
 
 def is_name(name: str) -> bool:

@@ -16,6 +16,12 @@ class MemoryStore:
         """Store *data* under *name*; an object of that name is replaced."""
         self.objects[name] = (data, time())
 
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store under *name* what *chunks* yield, once they ended; return how many bytes."""
+        data = b"".join([chunk async for chunk in chunks])
+        await self.put(name, data)
+        return len(data)
+
     async def find(self, name: str) -> Found | None:
         """Look an object up; None when there is none of that name."""
         if not is_name(name) or name not in self.objects:

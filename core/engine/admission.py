@@ -18,6 +18,11 @@ class Slot:
         self._bytes = 0
         self._open = True
 
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+        return self._bytes
+
     def grow(self, size: int) -> None:
         """Make the share at least *size* bytes; raises OVERLOADED when that is too much."""
         more = size - self._bytes

@@ -1,10 +1,11 @@
 """A request as it came in: parsed, not yet checked against a model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from core.body import Body
 from core.model import Role
+from core.values import dataclass
 
 MAXIMUM_INLINE_BYTES = 64 * 1024 * 1024
 """Of all inline inputs of one request together (semantics.md 19)."""
@@ -14,11 +15,16 @@ ParameterValue = str | int | float | bool | list["ParameterValue"] | dict[str, "
 
 @dataclass(frozen=True, slots=True)
 class RawInput:
-    """One inline file, not yet looked at."""
+    """One file, not yet looked at.
+
+    `url` is where the caller says that it is; `data` is empty until it was fetched. With
+    `url`, the file itself is no part of what makes two requests the same: its URL is.
+    """
 
     role: Role
     data: Body[bytes]
     parameter: str
+    url: Body[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """One contract for every store of outputs: the folder, and its twin in memory."""
 
+import asyncio
+import os
 import stat
+import threading
 
 import pytest
 
@@ -97,3 +100,109 @@ async def test_outputs_are_for_their_owner_only_and_no_drafts_stay(tmp_path):
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
 
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600]
+
+
+async def yields(*chunks, then=None):
+    for chunk in chunks:
+        yield chunk
+    if then is not None:
+        raise then
+
+
+@pytest.mark.parametrize(
+    "chunks", [(), (b"",), (b"one",), (b"one", b"", b"two"), (bytes(PIECE),) * 3]
+)
+async def test_what_streamed_in_is_read_back_whole(store, chunks):
+    data = b"".join(chunks)
+
+    assert await store.put_stream("tasks/a/b/0.mp4", yields(*chunks)) == len(data)
+    assert await content(store, "tasks/a/b/0.mp4") == data
+
+
+async def test_a_stream_replaces_an_object_of_its_name(store):
+    await store.put("x", b"one")
+    await store.put_stream("x", yields(b"ot", b"her"))
+
+    assert await content(store, "x") == b"other"
+
+
+async def test_a_stream_appears_only_when_it_is_complete(store):
+    await store.put("x", b"one")
+    seen = []
+
+    async def chunks():
+        yield b"half"
+        seen.append(await store.find("x"))
+        seen.append(await content(store, "x"))
+
+    await store.put_stream("x", chunks())
+
+    assert (seen[0].size, seen[1]) == (3, b"one")
+
+
+async def test_a_broken_stream_leaves_nothing_behind(store, tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        await store.put_stream("x", yields(b"half", then=ZeroDivisionError()))
+
+    assert await store.find("x") is None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_cancelled_stream_leaves_nothing_behind(store, tmp_path):
+    begun = asyncio.Event()
+
+    async def chunks():
+        yield b"half"
+        begun.set()
+        await asyncio.Event().wait()
+
+    putting = asyncio.create_task(store.put_stream("x", chunks()))
+    await asyncio.wait_for(begun.wait(), 10)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+
+    assert await store.find("x") is None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_stream_cancelled_during_its_sync_leaves_nothing_behind(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path, sync=True)
+    begun, gate, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    def slow(descriptor):
+        loop.call_soon_threadsafe(begun.set)
+        assert gate.wait(10)
+        os.fstat(descriptor)  # still open: raises otherwise
+
+    monkeypatch.setattr("storage.folder.os.fsync", slow)
+    putting = asyncio.create_task(store.put_stream("x", yields(b"all")))
+    await asyncio.wait_for(begun.wait(), 10)
+    putting.cancel()
+    loop.call_soon(gate.set)
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+
+    assert await store.find("x") is None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_full_disk_leaves_no_draft(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path)
+
+    def full(_descriptor, _data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("storage.folder.os.write", full)
+    with pytest.raises(OSError, match="space"):
+        await store.put_stream("x", yields(b"all"))
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_streams_of_one_name_at_a_time_do_not_mix(store):
+    await asyncio.gather(
+        *(store.put_stream("x", yields(*[bytes([n]) * 1000] * 50)) for n in range(5))
+    )
+
+    assert len(set(await content(store, "x"))) == 1

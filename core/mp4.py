@@ -1,0 +1,191 @@
+"""What an MP4 file shows, from its bytes as they go by. Pure.
+
+Source: ISO/IEC 14496-12 (boxes; ftyp, moov, mvhd, tkhd, hdlr, mehd). Only the few boxes that
+tell size, length and tracks are looked into; everything else, the media itself above all, is
+skipped. So the index may stand at either end, and a file of any size takes less than a KiB.
+"""
+
+from dataclasses import dataclass
+
+_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"mvex"})
+_LEAVES = frozenset({b"ftyp", b"mvhd", b"mehd", b"tkhd", b"hdlr"})
+_DEPTH = 3
+_LEAF_BYTES = 128
+"""How much is read of a box that tells something; the longest, tkhd, has 96 bytes."""
+_MAXIMUM_BOXES = 50_000
+"""A file of nothing but empty boxes would take long to skip."""
+_QUICKTIME = b"qt  "
+
+
+@dataclass(frozen=True, slots=True)
+class Mp4:
+    """A film: pixels as shown, seconds (0: not told, as in fragmented files)."""
+
+    width: int
+    height: int
+    seconds: float
+    has_audio: bool
+
+
+@dataclass(slots=True)
+class _Track:
+    handler: bytes = b""
+    width: int = 0
+    height: int = 0
+
+
+class VideoProbe:
+    """Reads an MP4 in pieces, cut anywhere. Never fails: what is no MP4 shows nothing."""
+
+    def __init__(self) -> None:
+        self._at = 0
+        self._pending = bytearray()
+        self._wanted = 8
+        """Bytes that the box at hand needs next: of its header, or of its payload."""
+        self._leaf = b""
+        """The box whose payload is collected; empty while a header is."""
+        self._leaf_end = 0
+        self._skip_to = 0
+        self._ends: list[int] = []
+        """Where the open containers end."""
+        self._kinds: list[bytes] = []
+        self._boxes = 0
+        self._is_open_ended = False
+        self._is_broken = False
+        self._track = _Track()
+        self._size: tuple[int, int] | None = None
+        self._has_audio = False
+        self._scale = 0
+        self._units = 0
+        self._fragment_units = 0
+
+    @property
+    def found(self) -> Mp4 | None:
+        """What is known so far; None until a film was seen, and for what is none."""
+        if self._is_broken or self._size is None or b"moov" in self._kinds:
+            return None
+        units = self._units or self._fragment_units
+        return Mp4(*self._size, units / self._scale if self._scale else 0.0, self._has_audio)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bytes end where a box does: a file cut short does not."""
+        at_border = not self._ends and not self._leaf and not self._pending
+        return self._is_open_ended or (at_border and self._at >= self._skip_to > 0)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        start = 0
+        while start < len(data) and not self._is_broken and not self._is_open_ended:
+            if self._at < self._skip_to:
+                step = min(self._skip_to - self._at, len(data) - start)
+            else:
+                step = min(self._wanted - len(self._pending), len(data) - start)
+                self._pending += data[start : start + step]
+            start += step
+            self._at += step
+            if self._at >= self._skip_to and len(self._pending) == self._wanted:
+                self._complete()
+            if self._at >= self._skip_to and not self._leaf:
+                self._close_containers()
+
+    def _complete(self) -> None:
+        """What was waited for is there: a header, the rest of one, or a payload."""
+        if self._leaf:
+            self._read(self._leaf, bytes(self._pending))
+            self._leaf = b""
+            self._next_box(self._leaf_end)
+            return
+        header = bytes(self._pending)
+        size, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        if size == 1 and len(header) == 8:
+            self._wanted = 16
+            return
+        if size == 1:
+            size = int.from_bytes(header[8:], "big")
+        self._box(kind, size, len(header))
+
+    def _box(self, kind: bytes, size: int, header: int) -> None:
+        self._boxes += 1
+        start = self._at - header
+        end = start + size
+        if size == 0:  # to the end of the file: allowed at the top only
+            self._is_open_ended = True
+            self._is_broken = bool(self._ends) or start == 0 or kind in _CONTAINERS
+            return
+        self._is_broken = (
+            size < header
+            or self._boxes > _MAXIMUM_BOXES
+            or (start == 0) != (kind == b"ftyp")
+            or (bool(self._ends) and end > self._ends[-1])
+            or (kind in _CONTAINERS and len(self._ends) >= _DEPTH)
+        )
+        if self._is_broken:
+            return
+        if kind in _CONTAINERS and (kind == b"moov") != bool(self._ends):
+            if kind == b"trak":
+                self._track = _Track()
+            self._ends.append(end)
+            self._kinds.append(kind)
+            self._next_box(self._at)
+        elif kind in _LEAVES and end > self._at:
+            self._pending.clear()
+            self._leaf, self._leaf_end = kind, end
+            self._wanted = min(end - self._at, _LEAF_BYTES)
+        else:
+            self._next_box(end)
+
+    def _next_box(self, start: int) -> None:
+        self._pending.clear()
+        self._wanted = 8
+        self._skip_to = start
+
+    def _close_containers(self) -> None:
+        while self._ends and self._at >= self._ends[-1] and not self._pending:
+            self._ends.pop()
+            if self._kinds.pop() == b"trak":
+                self._end_track()
+
+    def _end_track(self) -> None:
+        track = self._track
+        if track.handler == b"soun":
+            self._has_audio = True
+        elif track.handler == b"vide" and self._size is None and track.width and track.height:
+            self._size = track.width, track.height
+
+    def _read(self, kind: bytes, payload: bytes) -> None:
+        match kind:
+            case b"ftyp":
+                self._is_broken = len(payload) < 4 or payload[:4] == _QUICKTIME
+            case b"mvhd":
+                self._movie_header(payload)
+            case b"mehd":
+                self._fragment_units = _number(payload, 4, 8 if payload[:1] == b"\x01" else 4)
+            case b"tkhd":
+                self._track_header(payload)
+            case b"hdlr":
+                # Of the track; QuickTime's data references have one too, later.
+                self._track.handler = self._track.handler or payload[8:12]
+
+    def _movie_header(self, payload: bytes) -> None:
+        if payload[:1] == b"\x01":
+            self._scale, self._units = _number(payload, 20, 4), _number(payload, 24, 8)
+            unknown = (1 << 64) - 1
+        else:
+            self._scale, self._units = _number(payload, 12, 4), _number(payload, 16, 4)
+            unknown = (1 << 32) - 1
+        if self._units == unknown:
+            self._units = 0
+
+    def _track_header(self, payload: bytes) -> None:
+        matrix = 52 if payload[:1] == b"\x01" else 40
+        width = _number(payload, matrix + 36, 4) >> 16
+        height = _number(payload, matrix + 40, 4) >> 16
+        # A turn by a quarter: the picture is shown on its side.
+        if not _number(payload, matrix, 4) and not _number(payload, matrix + 16, 4):
+            width, height = height, width
+        self._track.width, self._track.height = width, height
+
+
+def _number(data: bytes, start: int, length: int) -> int:
+    return int.from_bytes(data[start : start + length], "big")
