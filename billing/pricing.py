@@ -47,6 +47,15 @@ def quote(
     )
 
 
+def share(quoted_micros: int, made: int, asked: int) -> int:
+    """What *made* units of a quote for *asked* cost; a started micro-dollar is charged.
+
+    All rows of a model have one unit, so a quote is the same amount for each.
+    """
+    assert 0 <= made <= asked
+    return -(-quoted_micros * made // asked)
+
+
 def dearest(
     rows: Iterable[PriceRow], unit: str, facts: Mapping[str, str], now: datetime
 ) -> PriceRow:

@@ -20,20 +20,28 @@ from billing.ledger_sql import Balances, LedgerSql
 from core.authentication import KeyAuthenticator
 from core.catalog.entries import Catalogue
 from core.engine.admission import Admission
+from core.engine.adopted import Adopter
 from core.engine.adoption import Adoption
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
+from core.engine.callbacks import Callbacks
 from core.engine.catalogue_versions import activate
+from core.engine.closing import Closing
 from core.engine.engine import Engine
+from core.engine.inputs import Inputs
 from core.engine.intake import Intake
+from core.engine.jobs import Jobs
 from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
 from core.engine.library import Library
+from core.engine.mirroring import Mirror
 from core.engine.records_read import RecordReads
 from core.engine.records_sql import RecordsSql
 from core.engine.retention import make_days
 from core.engine.supervisor import Supervisor
 from core.engine.upkeep import Upkeep
+from core.fetch.caller import CallerFetch
+from core.fetch.result import ResultFetch
 from core.interceptors import Boundary
 from core.keyring import Keyring
 from core.log import Emit, Stopping, defect
@@ -48,6 +56,7 @@ from core.services.convert import Converter
 from core.services.generation import GenerationService
 from core.services.models import ModelService
 from core.services.register import Services
+from core.services.webhooks import WebhookService
 from storage.commits import CommitRejected
 from storage.committer import Committer
 from storage.folder import FolderStore
@@ -110,6 +119,7 @@ class _Probes:
 
     health: HealthServicer
     store: FolderStore
+    engine: Engine
 
     async def set_ready(self, *, is_ready: bool) -> None:
         status = health_pb2.HealthCheckResponse
@@ -117,6 +127,9 @@ class _Probes:
 
     async def sweep_outputs(self, now: datetime) -> None:
         await self.store.sweep(now.timestamp(), OUTPUT_SECONDS)
+
+    def wish_to_cancel(self, id_: UUID) -> None:
+        self.engine.wish_to_cancel(id_)
 
 
 def admin_token(keyring: Keyring) -> str:
@@ -134,36 +147,31 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         committer = await stack.enter_async_context(
             Committer(config.database_url, [LimitsSql(), LedgerSql(), RecordsSql()])
         )
-        driver = await stack.enter_async_context(Driver())
         lease = LeaseKeeper(LeasesSql(pool))
         await lease.acquire()
         stack.push_async_callback(lease.release)
-        reads = RecordReads(pool)
-        library = Library(reads)
-        store = FolderStore(config.outputs)
-        fleet = Fleet(HealthBook(), Budgets(), random.random)
-        books = Bookkeeper(committer, lease.valid_epoch)
-        intake = Intake(config.catalogue, config.keyring)
-        attempts = Attempts(driver, emit, lease.is_valid)
-        engine = Engine(intake, fleet, attempts, books, library, store, emit)
+        works = await _works(config, stack, _Ground(pool, committer, lease), emit)
+        engine, library, store = works.engine, works.library, works.store
         metrics.watch_running(lambda: engine.running)
         admission = Admission(config.maximum_calls, config.maximum_bytes)
         registry = Registry(pool)
         convert = Converter(config.public_url)
         services = Services(
-            GenerationService=GenerationService(engine, library, admission, store, convert),
+            GenerationService=GenerationService(
+                engine, library, admission, store, convert, works.inputs
+            ),
             ModelService=ModelService(config.catalogue),
             BillingService=BillingService(Balances(pool)),
             AdminService=AdminService(registry, committer, config.keyring),
+            WebhookService=WebhookService(engine, works.callbacks),
         )
         supervisor = await stack.enter_async_context(Supervisor(emit))
         directory = _listening_directory(config, pool, supervisor)
-        adoption = Adoption(LeasesSql(pool), reads, committer, engine.is_running, _once_each(emit))
         authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
         health = HealthServicer()
-        probes = _Probes(health, store)
+        probes = _Probes(health, store, engine)
         await probes.set_ready(is_ready=True)
-        Upkeep(pool, lease, adoption, fleet.health, emit, probes).start(supervisor)
+        Upkeep(pool, lease, works.adoption, works.fleet.health, emit, probes).start(supervisor)
         yield Core(
             boundary=Boundary(authenticator, emit, admin_token(config.keyring)),
             services=services,
@@ -177,6 +185,52 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
             health=health,
             admin_token=admin_token(config.keyring),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the engine stands on."""
+
+    pool: Pool
+    committer: Committer
+    lease: LeaseKeeper
+
+
+@dataclass(frozen=True, slots=True)
+class _Works:
+    """The engine and what belongs to it."""
+
+    engine: Engine
+    adoption: Adoption
+    library: Library
+    store: FolderStore
+    fleet: Fleet
+    inputs: Inputs
+    callbacks: Callbacks
+
+
+async def _works(config: CoreConfig, stack: AsyncExitStack, ground: _Ground, emit: Emit) -> _Works:
+    """Wire the engine; the stack closes its connections."""
+    reads, store = RecordReads(ground.pool), FolderStore(config.outputs)
+    library = Library(reads)
+    fleet = Fleet(HealthBook(), Budgets(), random.random)
+    books = Bookkeeper(ground.committer, ground.lease.valid_epoch)
+    driver = await stack.enter_async_context(Driver())
+    callbacks = Callbacks(config.keyring, config.public_url)
+    jobs = Jobs(driver, books, emit, random.random, callbacks.url)
+    mirror = Mirror(store, await stack.enter_async_context(ResultFetch()))
+    attempts = Attempts(driver, jobs, mirror, emit, ground.lease.is_valid)
+    intake = Intake(config.catalogue, config.keyring)
+    engine = Engine(intake, fleet, attempts, books, library, store, emit)
+    inputs = Inputs(await stack.enter_async_context(CallerFetch()))
+    closing = Closing(books, store, emit)
+    channels = config.catalogue.channels
+    adopter = Adopter(channels, reads, books, engine, jobs, attempts, closing)
+    leases = LeasesSql(ground.pool)
+    adoption = Adoption(
+        leases, reads, ground.committer, engine.is_running, adopter, _once_each(emit)
+    )
+    return _Works(engine, adoption, library, store, fleet, inputs, callbacks)
 
 
 @asynccontextmanager

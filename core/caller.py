@@ -1,8 +1,9 @@
 """Who makes a call."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from uuid import UUID
+
+from core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

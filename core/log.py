@@ -12,9 +12,11 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from types import TracebackType
+
+from core.values import dataclass
 
 _LABEL = re.compile(r"[A-Za-z0-9_.:/{}*\-]{0,96}\Z")
 
@@ -120,6 +122,19 @@ class Started(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CoreReached(Event):
+    """A bridge has a connection to its core."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreUnreachable(Event):
+    """A bridge has none: it answers 503 until core is back. *variable* is the one to look at."""
+
+    reason: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping(Event):
     """The gateway is shutting down."""
 
@@ -167,16 +182,24 @@ def _safe(value: object) -> object:
     return "?"
 
 
+_LEVELS: Mapping[type[Event], int] = {
+    CallEnded: LEVELS["debug"],
+    RouteEnded: LEVELS["debug"],
+    GenerationEnded: LEVELS["debug"],
+    AttemptEnded: LEVELS["warning"],
+    ChannelEjected: LEVELS["warning"],
+    Adopted: LEVELS["warning"],
+    LeaseLost: LEVELS["warning"],
+    CoreUnreachable: LEVELS["warning"],
+    ChannelAlert: LEVELS["error"],
+    Defect: LEVELS["error"],
+}
+
+
 def _level(event: Event) -> int:
-    match event:
-        case CallEnded() | RouteEnded() | AttemptEnded(fault="") | GenerationEnded():
-            return LEVELS["debug"]
-        case AttemptEnded() | ChannelEjected() | Adopted() | LeaseLost():
-            return LEVELS["warning"]
-        case ChannelAlert() | Defect():
-            return LEVELS["error"]
-        case _:
-            return LEVELS["info"]
+    if type(event) is AttemptEnded and not event.fault:
+        return LEVELS["debug"]
+    return _LEVELS.get(type(event), LEVELS["info"])
 
 
 def emitter(level: str) -> Emit:

@@ -1,13 +1,14 @@
 """The words of the gateway: frozen values that every part speaks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from core.body import Body, Secret
 from core.errors import Reason
+from core.values import dataclass
 
 
 class Kind(StrEnum):
@@ -86,9 +87,10 @@ class Input:
 class Ask:
     """One validated request, as dialects see it. Parameters have passed the model's schema.
 
-    `parameters` holds only what the caller gave, by canonical name (`size`, `quality`,
-    `background`, `output_format`, `output_compression`, `moderation`, …), values of type
-    str, int, float or bool.
+    `parameters` holds what differs from the model's defaults, and those defaults that
+    providers must be told, by canonical name (`size`, `quality`, `background`,
+    `output_format`, `output_compression`, `moderation`, …), values of type str, int, float or
+    bool.
     """
 
     model: str
@@ -148,11 +150,15 @@ class Channel:
     maximum_in_flight: int = 1000
     maximum_answer_bytes: int = 256 * 1024 * 1024
     media_hosts: frozenset[str] = frozenset()
-    """Where results may be fetched besides the base URL's host; `*.` stands for a subdomain."""
+    """Hosts of results that may have private addresses, as the base URL's may; `*.` stands for
+    a subdomain. Public ones need no mention."""
     poll_seconds: float = 5.0
     """Between two looks at a job."""
     job_seconds: float = 3600.0
     """How long a job may take, from its submission; then its fate is unknown until the SLA."""
+    sla_seconds: float = 7200.0
+    """From the acceptance: then a generation whose job has not ended is given up, FAILED and
+    voided for ever (semantics.md 22)."""
     deadlines: Deadlines = Deadlines()
 
 
@@ -211,8 +217,9 @@ class Report:
 class Hosted:
     """A finished output that the provider keeps for a while: to be copied at once.
 
-    `url` is under the channel's base URL or on one of its `media_hosts`. `headers` go to the
-    base URL's origin only, never along with a redirect to another.
+    `url` may be anywhere on the open internet; of private addresses, only the host of the
+    channel's base URL and its `media_hosts` are asked. `headers` go to the base URL's origin
+    only, never along with a redirect to another.
     """
 
     output_index: int
@@ -270,5 +277,9 @@ class Generation:
     failure: Failure | None = None
     sandbox: bool = False
     report: Report = EMPTY_REPORT
+    duration_ms: int = 0
+    """How long a video or a sound was asked to be (at most), and then is; 0: it has no length."""
+    progress_percent: int | None = None
+    """How far its job is, where the provider tells and this process looks."""
     epoch: int = 0
     """Of the process that owns it: the upper half of its events' sequence numbers."""

@@ -1,6 +1,7 @@
 """The one reader of the environment: frozen, complete, checked at start."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -10,10 +11,23 @@ from urllib.parse import urlsplit
 from core.body import Secret
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+_UNIX = "unix:"
+_LONGEST_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
+"""What the kernel has room for, in bytes."""
+_CORE_HTTP_PORT = "8081"
+"""Beside a bridge on the same machine, which has 8080."""
 
 
 class SettingsError(Exception):
     """A variable has a wrong value; the message names it and says what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """PEM files with which gRPC proves who it is; whoever serves checks what is in them."""
+
+    certificate: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,10 @@ class Settings:
     home: Path
     http_port: int
     grpc_port: int
+    grpc_binds: tuple[str | Path, ...]
+    """Where gRPC listens: IP addresses, and paths of Unix sockets."""
+    grpc_tls: ServerTls | None
+    """For the IP addresses; a Unix socket needs none."""
     bind: str
     public_url: str
     """Base of links to outputs, without a slash at the end."""
@@ -39,7 +57,7 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Read and check every variable; raises SettingsError."""
         home = Path(env.get("REAPI_HOME", ".reapi")).expanduser().absolute()
-        bind = _address(env.get("REAPI_BIND", "127.0.0.1"))
+        bind = _address("REAPI_BIND", env.get("REAPI_BIND", "127.0.0.1"))
         http_port = _port(env, "REAPI_HTTP_PORT", 8080)
         _one_worker(env.get("REAPI_WORKERS", "1"))
         database_url = env.get("REAPI_DATABASE_URL", "")
@@ -47,6 +65,8 @@ class Settings:
             home=home,
             http_port=http_port,
             grpc_port=_port(env, "REAPI_GRPC_PORT", 50051),
+            grpc_binds=_binds(env.get("REAPI_GRPC_BIND") or bind),
+            grpc_tls=_server_tls(env),
             bind=bind,
             public_url=_url(env, "REAPI_PUBLIC_URL"),
             catalogue=_files(env.get("REAPI_CATALOGUE", "")),
@@ -56,6 +76,33 @@ class Settings:
             trusted_proxies=_networks(env.get("REAPI_TRUSTED_PROXIES", "")),
             secret_file=Path(env.get("REAPI_SECRET_FILE") or home / "secrets.json").absolute(),
             environment=env,
+        )
+
+    @classmethod
+    def for_core(cls, env: Mapping[str, str]) -> "Settings":
+        """The same for a core alone, which serves bridges; raises SettingsError."""
+        http_port = env.get("REAPI_HTTP_PORT") or _CORE_HTTP_PORT
+        settings = cls.from_env({**env, "REAPI_HTTP_PORT": http_port})
+        if not settings.public_url:
+            raise SettingsError(
+                "REAPI_PUBLIC_URL must be set for a core of its own: links to outputs start with "
+                "it. Give the address of your bridges, for example http://127.0.0.1:8080"
+            )
+        if settings.exposed_grpc and settings.grpc_tls is None:
+            raise SettingsError(
+                f"REAPI_GRPC_TLS_CERT and REAPI_GRPC_TLS_KEY must be set to serve gRPC on "
+                f"{settings.exposed_grpc[0]}: keys and prompts do not leave this machine in the "
+                f"clear. Or set REAPI_GRPC_BIND to 127.0.0.1 or to unix:/path"
+            )
+        return settings
+
+    @property
+    def exposed_grpc(self) -> tuple[str, ...]:
+        """The addresses of gRPC that other machines may reach."""
+        return tuple(
+            bind
+            for bind in self.grpc_binds
+            if isinstance(bind, str) and not ip_address(bind).is_loopback
         )
 
 
@@ -73,11 +120,53 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _address(text: str) -> str:
+def _address(name: str, text: str, accepted: str = "an IP address, for example 127.0.0.1") -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise SettingsError("REAPI_BIND must be an IP address, for example 127.0.0.1") from None
+        raise SettingsError(f"{name} must be {accepted}") from None
+
+
+def _binds(text: str) -> tuple[str | Path, ...]:
+    """IP addresses and `unix:/path`, separated by commas."""
+    name = "REAPI_GRPC_BIND"
+    accepted = "an IP address or unix:/path, or several, separated by commas"
+    parts = [part.strip() for part in text.split(",")]
+    return tuple(
+        _socket_path(name, part.removeprefix(_UNIX))
+        if part.startswith(_UNIX)
+        else _address(name, part, accepted)
+        for part in parts
+    )
+
+
+def _socket_path(name: str, text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise SettingsError(f"{name} must name a socket by its absolute path: unix:/path")
+    if (size := len(os.fsencode(path))) > _LONGEST_SOCKET_PATH:
+        raise SettingsError(
+            f"{name}: the path of a socket has at most {_LONGEST_SOCKET_PATH} bytes, and this one "
+            f"has {size}; choose a shorter one"
+        )
+    return path
+
+
+def _server_tls(env: Mapping[str, str]) -> ServerTls | None:
+    names = ("REAPI_GRPC_TLS_CERT", "REAPI_GRPC_TLS_KEY")
+    files = [_file(name, env.get(name, "")) for name in names]
+    if files[0] is not None and files[1] is not None:
+        return ServerTls(files[0], files[1])
+    for name, file in zip(names, files, strict=True):
+        if file is None and any(files):
+            raise SettingsError(f"{name} must be set too: TLS needs a certificate and its key")
+    return None
+
+
+def _file(name: str, text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise SettingsError(f"{name} must be a file: there is no {Path(text).name}")
+    return Path(text).absolute() if text else None
 
 
 def _one_worker(text: str) -> None:

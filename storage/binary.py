@@ -23,6 +23,11 @@ _ARRAY = Struct(">iiIii")
 _NULL = _INT4.pack(-1)
 _SIZES = [_INT4.pack(size) for size in range(1024)]
 _SIZE_16 = _SIZES[16]
+_SIZED_INT4 = Struct(">ii")
+_SIZED_INT8 = Struct(">iq")
+_EMPTY = _INT4.pack(0) * 2
+_MOST = 65
+"""Heads of arrays up to this length are made once."""
 _BOOLEANS = {False: b"\x00", True: b"\x01"}
 
 
@@ -30,20 +35,24 @@ def encoder(cast: str) -> Encoder:
     """What writes a parameter that the SQL casts to *cast* (`uuid`, `bigint[]`, …)."""
     oid, one, column = _TYPES[cast.removesuffix("[]")]
     if cast.endswith("[]"):
-        return lambda values: _array(oid, one, column, values)
+        heads = [_ARRAY.pack(1, 1, oid, length, 1) for length in range(_MOST)]
+        return lambda values: _array(heads, one, column, values)
     return lambda value: None if value is None else one(value)
 
 
-def _array(oid: int, one: _One, column: _Column, values: Sequence[Any]) -> bytes:
+def _array(heads: Sequence[bytes], one: _One, column: _Column, values: Sequence[Any]) -> bytes:
     """One dimension, numbered from 1; None is NULL."""
-    if not values:
-        return _ARRAY.pack(0, 0, oid, 0, 1)[:12]
+    length = len(values)
+    if not length:
+        return _EMPTY + heads[0][8:12]
     try:
         items = column(values)
     except (AttributeError, LookupError, TypeError, error):
         # A None among them, or a large one; what cannot be written at all fails again.
         items = b"".join(_NULL if value is None else _sized(one(value)) for value in values)
-    return _ARRAY.pack(1, 1, oid, len(values), 1) + items
+    if length < _MOST:
+        return heads[length] + items
+    return heads[0][:12] + _INT4.pack(length) + heads[0][16:] + items
 
 
 def _sized(data: bytes) -> bytes:
@@ -67,18 +76,27 @@ def _timestamps(values: Sequence[int]) -> bytes:
 
 
 def _bigints(values: Sequence[int]) -> bytes:
+    if len(values) == 1:
+        return _SIZED_INT8.pack(8, values[0])
     return pack(">" + "iq" * len(values), *chain.from_iterable(zip(repeat(8), values)))
 
 
 def _integers(values: Sequence[int]) -> bytes:
+    if len(values) == 1:
+        return _SIZED_INT4.pack(4, values[0])
     return pack(">" + "ii" * len(values), *chain.from_iterable(zip(repeat(4), values)))
 
 
 def _texts(values: Sequence[str]) -> bytes:
+    if len(values) == 1:
+        data = values[0].encode()
+        return _SIZES[len(data)] + data
     return _byteas([*map(str.encode, values)])
 
 
 def _byteas(values: Sequence[bytes]) -> bytes:
+    if len(values) == 1:
+        return _SIZES[len(values[0])] + values[0]
     return b"".join([_SIZES[len(value)] + value for value in values])
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,15 +19,22 @@ from billing.ledger import Credit
 from billing.memory import MemoryLedger
 from core.body import Body
 from core.caller import Caller
+from core.catalog.entries import Catalogue
 from core.catalog.loader import embedded_files, load
 from core.engine.admission import Admission
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
 from core.engine.engine import Engine
+from core.engine.inputs import Inputs
 from core.engine.intake import Intake
+from core.engine.jobs import Jobs
 from core.engine.library import Library
+from core.engine.mirroring import Mirror
+from core.engine.outputs import Fetch
 from core.engine.records_memory import MemoryRecords
 from core.errors import GatewayError, Reason, UpstreamError
+from core.fetch.caller import CallerFetch
+from core.fetch.result import ResultFetch
 from core.interceptors import Boundary
 from core.keyring import Keyring
 from core.local.channel import LocalChannel
@@ -36,6 +43,7 @@ from core.model import Acknowledged, Ask, Channel, Final, Piece, Report, Usage
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.policy.health import HealthBook
+from core.providers.wire import Call, Reply
 from core.services.billing import BillingService
 from core.services.convert import Converter
 from core.services.generation import GenerationService
@@ -106,6 +114,9 @@ class Scripted:
                 yield step
         finally:
             self.closed += 1
+
+    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+        raise AssertionError("no channel of these tests leaves a job")
 
 
 def replace_error(error: UpstreamError) -> UpstreamError:
@@ -180,25 +191,36 @@ def catalogue(**env: str) -> Any:
     return load(embedded_files(), {**base, **keys, **env})
 
 
-def build_core() -> TestCore:
+def build_core(
+    upstream: Scripted | None = None,
+    known: Catalogue | None = None,
+    fetch: Fetch | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> TestCore:
+    """*fetch* brings hosted outputs; *now* is the clock of attempts and jobs."""
     account, key = uuid4(), uuid4()
     records, limits, ledger = MemoryRecords(), MemoryLimits(), MemoryLedger()
     ledger.open_account(account)
     limits.keys[account, key] = MemoryKey(60_000, 100)
     committer = MemoryCommitter([records, limits, ledger], lambda: time.time_ns() // 1000)
-    upstream, store, gate = Scripted(), MemoryStore(), Gate(Caller(account, key))
+    upstream, known = upstream or Scripted(), known or catalogue()
+    store, gate = MemoryStore(), Gate(Caller(account, key))
     emitted: list[Any] = []
     fleet = Fleet(HealthBook(), Budgets(), lambda: 0.0)
-    intake = Intake(catalogue(), Keyring((b"k" * 32,)))
+    intake = Intake(known, Keyring((b"k" * 32,)))
     library = Library(records)
-    attempts = Attempts(upstream, emitted.append)
     books = Bookkeeper(committer, lambda: 7)
+    jobs = Jobs(upstream, books, emitted.append, lambda: 0.0, now=now)
+    mirror = Mirror(store, fetch or ResultFetch(), lambda _seconds: asyncio.sleep(0))
+    attempts = Attempts(upstream, jobs, mirror, emitted.append, now=now)
     engine = Engine(intake, fleet, attempts, books, library, store, emitted.append)
     admission = Admission(1000, 512 * 1024 * 1024)
     convert = Converter("http://gateway.test")
     services = Services(
-        GenerationService=GenerationService(engine, library, admission, store, convert),
-        ModelService=ModelService(catalogue()),
+        GenerationService=GenerationService(
+            engine, library, admission, store, convert, Inputs(CallerFetch())
+        ),
+        ModelService=ModelService(known),
         BillingService=BillingService(ledger),
     )
     boundary = Boundary(gate, emitted.append, "ra_admin")

@@ -1,10 +1,11 @@
 """What becomes of generations that nobody works on any more.
 
-Their process ended, or lost its lease, or never learned that its hold was committed. Who
-has no job upstream is lost with its request, which was only in that process's memory: it
-fails as REQUEST_NOT_RETAINED and its hold is voided, in one commit. That commit is a
-compare-and-set on the owner and the state, so any number of adopters may try at once, and
-an owner that was only slow finds out at its own finish.
+Their process ended, or lost its lease, or never learned that its hold was committed. Who has,
+or may have, a job at a provider is taken over (`core.engine.adopted`). Who has none is lost with
+its request, which was only in that process's memory: it fails as REQUEST_NOT_RETAINED and its
+hold is voided, in one commit. That commit is a compare-and-set on the owner and the state, so
+any number of adopters may try at once, and an owner that was only slow finds out at its own
+finish.
 """
 
 import asyncio
@@ -48,6 +49,16 @@ class AttemptReads(Protocol):
     async def attempts(self, account_id: UUID, id_: UUID) -> list[AttemptRecord]: ...
 
 
+class Jobs(Protocol):
+    """What is done with those that have a job: `core.engine.adopted.Adopter`."""
+
+    def job_of(self, attempts: Sequence[AttemptRecord]) -> AttemptRecord | None: ...
+
+    async def adopt(
+        self, stray: Stray, attempts: Sequence[AttemptRecord], job: AttemptRecord, epoch: int
+    ) -> bool: ...
+
+
 class Adoption:
     """Ends what nobody else will. *is_running* tells whether this process works on one.
 
@@ -60,12 +71,14 @@ class Adoption:
         attempts: AttemptReads,
         commits: Commits,
         is_running: Callable[[UUID], bool],
+        jobs: Jobs | None = None,
         on_defect: Callable[[UUID, CommitRejected], None] | None = None,
     ) -> None:
         self._strays = strays
         self._attempts = attempts
         self._commits = commits
         self._is_running = is_running
+        self._jobs = jobs
         self._on_defect = on_defect
         self._reading = asyncio.Semaphore(READS)
 
@@ -74,10 +87,10 @@ class Adoption:
 
         Raises StorageUnavailable, after it has tried all others.
         """
-        outcomes = await self._end_all(await self._strays.open_of(epoch, OWN_SECONDS))
+        outcomes = await self._end_all(await self._strays.open_of(epoch, OWN_SECONDS), epoch)
         after = UUID(int=0)
         while found := await self._strays.strays(BATCH, after):
-            outcomes += await self._end_all(found)
+            outcomes += await self._end_all(found, epoch)
             after = found[-1].id
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         # What we did not foresee first: storage comes back by itself.
@@ -86,20 +99,18 @@ class Adoption:
             raise failures[0]
         return sum(outcome is True for outcome in outcomes)
 
-    async def _end_all(self, found: Sequence[Stray]) -> list[bool | BaseException]:
-        """End those that nobody works on: whether it was we who ended it, or why that failed."""
-        ends = [
-            self._end(stray)
-            for stray in found
-            # A job upstream is finished by whoever polls it, not here.
-            if not stray.has_job and not self._is_running(stray.id)
-        ]
+    async def _end_all(self, found: Sequence[Stray], epoch: int) -> list[bool | BaseException]:
+        """Deal with those that nobody works on: whether it was we who did, or why that failed."""
+        ends = [self._end(stray, epoch) for stray in found if not self._is_running(stray.id)]
         return await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _end(self, stray: Stray) -> bool:
-        """End one; one that cannot be ended is in nobody's way."""
+    async def _end(self, stray: Stray, epoch: int) -> bool:
+        """End or adopt one; one that cannot be ended is in nobody's way."""
         async with self._reading:
             attempts = await self._attempts.attempts(stray.account_id, stray.id)
+            job = self._jobs.job_of(attempts) if self._jobs is not None else None
+            if self._jobs is not None and job is not None:
+                return await self._jobs.adopt(stray, attempts, job, epoch)
         try:
             verdict = await self._commits.commit(_lost(stray, attempts))
         except CommitRejected as defect:

@@ -5,12 +5,16 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from core.engine.bookkeeping import Entry
 from core.engine.events import AttemptStarted, Live
-from core.engine.outputs import check
+from core.engine.ids import random_id
+from core.engine.jobs import Jobs, Pursuit
+from core.engine.mirroring import CALL_TRIES, JOB_TRIES, Mirror
+from core.engine.outputs import Kept, check
 from core.engine.records import AttemptRecord
 from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, describe
 from core.log import AttemptEnded, Emit
@@ -22,13 +26,16 @@ from core.model import (
     AttemptState,
     Channel,
     Final,
+    Hosted,
+    Kind,
     Piece,
     Preview,
     Report,
 )
-from core.policy.decisions import Attempt, Reconcile, Stop
+from core.policy.decisions import Attempt, Reconcile, Stop, TryAnother
 from core.policy.failover import Failover
-from core.providers import DIALECTS, Dialect
+from core.providers import DIALECTS, JOB_DIALECTS, Dialect
+from core.values import dataclass
 
 DETAIL_LIMIT = 500
 """Characters of a provider's own words that a live caller is shown."""
@@ -51,12 +58,13 @@ class Upstream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a channel delivered."""
+    """What a channel delivered: bytes, and what was copied into the bucket already."""
 
     channel: str
     finals: tuple[Final, ...]
     probes: tuple[Probe, ...]
     report: Report
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(slots=True)
@@ -64,12 +72,24 @@ class Course:
     """The attempts of one generation so far, for its record."""
 
     accepted: float
-    mark: UUID
+    entry: Entry
+    kind: Kind = Kind.IMAGE
     media_type: str = ""
-    """What outputs must be; empty: any type that we know."""
+    """What outputs must be; empty: any type of the kind that we know."""
     count: Callable[[int], None] = lambda _size: None
     """Told of every output's length: they are in memory until the end."""
     records: list[AttemptRecord] = field(default_factory=list)
+    pursuit: Pursuit | None = None
+    """The job that is, or may be, at a provider now: it outlives this process."""
+    marks: dict[int, UUID] = field(default_factory=dict)
+
+    def mark(self, number: int) -> UUID:
+        """The mark of an attempt: the first one's was written with the hold."""
+        if number == 1:
+            return self.entry.mark
+        if number not in self.marks:
+            self.marks[number] = random_id()
+        return self.marks[number]
 
 
 @dataclass(slots=True)
@@ -85,12 +105,16 @@ class Attempts:
     def __init__(
         self,
         upstream: Upstream,
+        jobs: Jobs,
+        mirror: Mirror,
         emit: Emit,
         may_submit: Callable[[], bool] = lambda: True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """*may_submit* tells whether this process still holds its lease (semantics.md 17)."""
         self._upstream = upstream
+        self._jobs = jobs
+        self._mirror = mirror
         self._emit = emit
         self._may_submit = may_submit
         self._now = now
@@ -104,30 +128,127 @@ class Attempts:
             live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
             timing = _Timing()
             try:
-                made = await self._one(ask, attempt, failover, live, course, timing)
+                if attempt.channel.dialect in JOB_DIALECTS:
+                    made = await self._job(ask, attempt, live, course, timing)
+                else:
+                    made = await self._one(ask, attempt, failover, live, course, timing)
             except UpstreamError as error:
                 previous = error.fault
                 self._note(ask, attempt, timing, course, error)
                 decision = failover.failed(attempt, error, self._now())
+                if isinstance(decision, Reconcile):
+                    found = await self._reconciled(ask, attempt, failover, course, timing)
+                    if isinstance(found, Made):
+                        return found
+                    decision = found
+            except GatewayError as ended:  # cancelled, out of time, taken over, not stored
+                fault = Fault.LOST if ended.reason is Reason.UPSTREAM_TIMEOUT else None
+                self._record(attempt, timing, course, AttemptState.FAILED, fault, Phase.BODY)
+                raise
             else:
                 failover.succeeded(attempt, self._now())
                 self._note(ask, attempt, timing, course, None)
                 return made
-            if isinstance(decision, Stop):
-                raise explain(decision)
-            if isinstance(decision, Reconcile):
-                raise GatewayError(Reason.UPSTREAM_ERROR, "The provider's answer got lost.")
-            if decision.delay:
-                await asyncio.sleep(decision.delay)
-            if live.cancel_asked:
-                raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
-            if not self._may_submit():
-                reason = Reason.REQUEST_NOT_RETAINED
-                raise GatewayError(reason, describe(reason), retry_after=1)
-            following = failover.next_channel(self._now())
-            if isinstance(following, Stop):
-                raise explain(following)
-            attempt = following
+            course.pursuit = None
+            attempt = await self._following(decision, failover, live)
+
+    async def _following(
+        self, decision: TryAnother | Stop, failover: Failover, live: Live
+    ) -> Attempt:
+        """The next attempt; raises GatewayError when there is none."""
+        if isinstance(decision, Stop):
+            raise explain(decision)
+        if decision.delay:
+            await asyncio.sleep(decision.delay)
+        if live.cancel_asked:
+            raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+        if not self._may_submit():
+            reason = Reason.REQUEST_NOT_RETAINED
+            raise GatewayError(reason, describe(reason), retry_after=1)
+        following = failover.next_channel(self._now())
+        if isinstance(following, Stop):
+            raise explain(following)
+        return following
+
+    async def _job(
+        self, ask: Ask, attempt: Attempt, live: Live, course: Course, timing: _Timing
+    ) -> Made:
+        """Make a job and wait for its end."""
+        now, channel = self._now(), attempt.channel
+        pursuit = course.pursuit = Pursuit(
+            channel=channel,
+            entry=course.entry,
+            live=live,
+            number=attempt.number,
+            mark=course.mark(attempt.number),
+            sla_ends=course.accepted + channel.sla_seconds,
+            sent_at=now,
+            sent_wall=time.time(),
+        )
+        started_ms = int((attempt.started - course.accepted) * 1000)
+        timing.http_status = await self._jobs.submit(pursuit, ask, started_ms)
+        timing.acknowledged = self._now()
+        return await self._pursued(pursuit, course, timing)
+
+    async def pursue(self, pursuit: Pursuit, course: Course) -> Made:
+        """Wait for the end of a job that another process made, and bring its outputs home."""
+        return await self._pursued(pursuit, course, _Timing())
+
+    async def _pursued(self, pursuit: Pursuit, course: Course, timing: _Timing) -> Made:
+        """Wait for the end of a job, and bring its outputs home."""
+        made = await self._jobs.follow(pursuit)
+        timing.first_byte = self._now()
+        finals = [item for item in made.outputs if isinstance(item, Final)]
+        hosted = [item for item in made.outputs if isinstance(item, Hosted)]
+        return await self._brought(
+            pursuit.channel, course, finals, hosted, made.report, tries=JOB_TRIES
+        )
+
+    async def _reconciled(
+        self, ask: Ask, attempt: Attempt, failover: Failover, course: Course, timing: _Timing
+    ) -> Made | TryAnother | Stop:
+        """Find out what became of a submission that was sent and not answered."""
+        pursuit = course.pursuit
+        assert pursuit is not None, "only jobs are reconciled"
+        if not await self._jobs.find(pursuit):
+            return failover.absent(self._now())
+        failover.found()
+        try:
+            made = await self._pursued(pursuit, course, timing)
+        except UpstreamError as error:
+            self._note(ask, attempt, timing, course, error)
+            decision = failover.failed(attempt, error, self._now())
+            assert not isinstance(decision, Reconcile), "a job that ended is known"
+            return decision
+        failover.succeeded(attempt, self._now())
+        self._note(ask, attempt, timing, course, None)
+        return made
+
+    async def _brought(
+        self,
+        channel: Channel,
+        course: Course,
+        finals: list[Final],
+        hosted: list[Hosted],
+        report: Report,
+        *,
+        tries: int = CALL_TRIES,
+    ) -> Made:
+        """What is good of the outputs; at least one, or UpstreamError."""
+        kept: list[Kept] = []
+        if hosted:
+            id_, kind = course.entry.id, course.kind
+            kept = await self._mirror.keep(
+                id_, hosted, channel, kind, course.media_type, tries=tries
+            )
+        good = check(finals, course.media_type, course.kind) if finals or not kept else []
+        return Made(
+            channel.name,
+            tuple([final for final, _ in good]),
+            tuple([found for _, found in good]),
+            plain(report) if report is not EMPTY_REPORT else report,
+            tuple(kept),
+        )
 
     async def _one(
         self,
@@ -143,6 +264,7 @@ class Attempts:
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
         finals: list[Final] = []
+        hosted: list[Hosted] = []
         report = EMPTY_REPORT
         channel = attempt.channel
         budget = attempt.deadlines.total if attempt.is_cut else None
@@ -162,15 +284,15 @@ class Attempts:
                             timing.first_byte = timing.first_byte or self._now()
                             course.count(len(piece.data))
                             finals.append(piece)
+                        case Hosted():
+                            timing.first_byte = timing.first_byte or self._now()
+                            hosted.append(piece)
                         case Report():
-                            report = plain(piece)
+                            report = piece
         except UpstreamError:
-            if not finals:
+            if not finals and not hosted:
                 raise
-        good = check(finals, course.media_type)
-        return Made(
-            channel.name, tuple([final for final, _ in good]), tuple([p for _, p in good]), report
-        )
+        return await self._brought(channel, course, finals, hosted, report)
 
     def _note(
         self,
@@ -180,8 +302,33 @@ class Attempts:
         course: Course,
         error: UpstreamError | None,
     ) -> None:
-        """Record how an attempt went, and log a failure."""
-        now = self._now()
+        """Record how an attempt went, and log it."""
+        fault, phase = (None, Phase.DONE) if error is None else (error.fault, error.phase)
+        if error is not None:
+            timing.http_status = error.http_status
+        self._record(attempt, timing, course, _state(error), fault, phase)
+        self._emit(
+            AttemptEnded(
+                attempt.channel.name,
+                ask.model,
+                fault or "",
+                phase,
+                timing.http_status,
+                (self._now() - attempt.started) * 1000,
+            )
+        )
+
+    def _record(
+        self,
+        attempt: Attempt,
+        timing: _Timing,
+        course: Course,
+        state: AttemptState,
+        fault: Fault | None,
+        phase: Phase,
+    ) -> None:
+        if course.records and course.records[-1].number == attempt.number:
+            course.records.pop()  # it was lost, and has been found
 
         def since(moment: float | None) -> int | None:
             return None if moment is None else int((moment - course.accepted) * 1000)
@@ -190,25 +337,16 @@ class Attempts:
             AttemptRecord(
                 number=attempt.number,
                 channel=attempt.channel.name,
-                mark=course.mark if attempt.number == 1 else uuid4(),
-                state=_state(error),
-                fault=None if error is None else error.fault,
-                phase=Phase.DONE if error is None else error.phase,
-                http_status=timing.http_status if error is None else error.http_status,
+                mark=course.mark(attempt.number),
+                state=AttemptState.LOST if fault is Fault.LOST else state,
+                fault=fault,
+                phase=phase,
+                http_status=timing.http_status,
                 started_ms=since(attempt.started) or 0,
                 acknowledged_ms=since(timing.acknowledged),
                 first_byte_ms=since(timing.first_byte),
-                ended_ms=since(now),
-            )
-        )
-        self._emit(
-            AttemptEnded(
-                attempt.channel.name,
-                ask.model,
-                "" if error is None else error.fault,
-                Phase.DONE if error is None else error.phase,
-                timing.http_status if error is None else error.http_status,
-                (now - attempt.started) * 1000,
+                ended_ms=since(self._now()),
+                upstream_job_id=course.pursuit.job_id if course.pursuit is not None else "",
             )
         )
 
@@ -232,9 +370,7 @@ def _word(text: str) -> str:
 
 
 def _state(error: UpstreamError | None) -> AttemptState:
-    if error is None:
-        return AttemptState.DONE
-    return AttemptState.LOST if error.fault is Fault.LOST else AttemptState.FAILED
+    return AttemptState.DONE if error is None else AttemptState.FAILED
 
 
 def explain(stop: Stop) -> GatewayError:

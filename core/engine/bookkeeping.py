@@ -1,13 +1,15 @@
 """The two commits of a generation: one before anybody is asked, one after the outcome."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from dataclasses import field
+from uuid import UUID
 
 from accounts.limits import Allowance, KeyRelease, KeyUse
 from billing.ledger import Hold, Settle, Void
 from core.caller import Caller
+from core.engine.ids import random_id
 from core.engine.records import (
+    Adopt,
     AssetRecord,
     AttemptRecord,
     Claimed,
@@ -16,13 +18,24 @@ from core.engine.records import (
     HideGeneration,
     MarkOrphan,
     NewGeneration,
+    NoteFate,
+    NoteJob,
     Replay,
     RequestCancel,
+    SubmitAttempt,
 )
 from core.engine.refusals import refusal_error
 from core.errors import GatewayError, Reason
 from core.model import EMPTY_REPORT, GenerationState, Kind, Report
-from storage.commits import SETTLE_PATIENCE, Commit, Commits, Refused, Verdict
+from core.values import dataclass
+from storage.commits import (
+    HOLD_PATIENCE,
+    SETTLE_PATIENCE,
+    Commit,
+    Commits,
+    Refused,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,7 @@ class Opening:
     request_id: str
     count: int
     quoted_micros: int
+    duration_ms: int
     fingerprint: bytes = field(repr=False)
     idempotency_key: bytes | None = field(repr=False)
     is_retry: bool
@@ -67,6 +81,7 @@ class Outcome:
     error: GatewayError | None = None
     assets: tuple[AssetRecord, ...] = ()
     charged_micros: int = 0
+    duration_ms: int = 0
     report: Report = EMPTY_REPORT
 
 
@@ -88,10 +103,10 @@ class Bookkeeper:
             opening.id,
             caller.account_id,
             caller.key_id,
-            uuid4(),
+            random_id(),
             self._epoch(),
             opening.model,
-            uuid4(),
+            random_id(),
         )
         verdict = await self._commits.commit(Commit(_hold(caller, opening, entry)))
         if isinstance(verdict, Refused):
@@ -109,6 +124,40 @@ class Bookkeeper:
         """
         return await self._commits.commit(Commit(_finish(entry, outcome), SETTLE_PATIENCE))
 
+    async def submit(self, entry: Entry, attempt: AttemptRecord) -> None:
+        """Record a further attempt on a channel that leaves a job, before bytes leave.
+
+        Raises NOT_OURS when another process has taken the generation over.
+        """
+        await self._ours(SubmitAttempt(entry.id, entry.account_id, entry.owner_epoch, attempt))
+
+    async def note_job(self, entry: Entry, number: int, job_id: str) -> None:
+        """Record the provider's id of a job: whoever comes after us can finish it.
+
+        Raises NOT_OURS when another process has taken the generation over.
+        """
+        names = (entry.id, entry.account_id, entry.owner_epoch)
+        await self._ours(NoteJob(*names, number, job_id), SETTLE_PATIENCE)
+
+    async def note_fate(self, entry: Entry, *, is_unknown: bool) -> None:
+        """Record that nobody knows whether its job is being made, or that it is known again."""
+        names = (entry.id, entry.account_id, entry.owner_epoch)
+        await self._ours(NoteFate(*names, is_unknown))
+
+    async def adopt(self, id_: UUID, account_id: UUID, from_epoch: int, to_epoch: int) -> bool:
+        """Take a generation over; False when somebody else did, or it has ended."""
+        verdict = await self._commits.commit(
+            Commit((Adopt(id_, account_id, from_epoch, to_epoch),))
+        )
+        return not isinstance(verdict, Refused)
+
+    async def _ours(
+        self, part: SubmitAttempt | NoteJob | NoteFate, patience: float = HOLD_PATIENCE
+    ) -> None:
+        verdict = await self._commits.commit(Commit((part,), patience))
+        if isinstance(verdict, Refused):
+            raise not_ours()
+
     async def request_cancel(self, account_id: UUID, id_: UUID) -> None:
         """Note that the caller asks for an end; raises GENERATION_NOT_FOUND."""
         await self._change(RequestCancel(id_, account_id))
@@ -125,6 +174,11 @@ class Bookkeeper:
         verdict = await self._commits.commit(Commit((part,)))
         if isinstance(verdict, Refused):
             raise GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")
+
+
+def not_ours() -> GatewayError:
+    """Another process ended the generation, or took it over."""
+    return GatewayError(Reason.REQUEST_NOT_RETAINED, "Another process has taken it over.")
 
 
 def is_hidden(verdict: Verdict) -> bool:
@@ -151,6 +205,7 @@ def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
             request_id=opening.request_id,
             requested_count=opening.count,
             quoted_micros=quoted,
+            duration_ms=opening.duration_ms,
             fingerprint=opening.fingerprint,
             first_attempt=AttemptRecord(1, opening.channel, entry.mark),
             idempotency_key=opening.idempotency_key,
@@ -179,6 +234,7 @@ def _finish(entry: Entry, outcome: Outcome) -> tuple[object, ...]:
         assets=outcome.assets,
         delivered_count=len(outcome.assets),
         charged_micros=outcome.charged_micros,
+        duration_ms=outcome.duration_ms,
         usage=report.usage,
         size=report.size,
         quality=report.quality,
@@ -186,8 +242,8 @@ def _finish(entry: Entry, outcome: Outcome) -> tuple[object, ...]:
         output_format=report.output_format,
     )
     resolve = (
-        Settle(uuid4(), entry.account_id, entry.hold_id, outcome.charged_micros)
+        Settle(random_id(), entry.account_id, entry.hold_id, outcome.charged_micros)
         if succeeded
-        else Void(uuid4(), entry.account_id, entry.hold_id)
+        else Void(random_id(), entry.account_id, entry.hold_id)
     )
     return finish, resolve, KeyRelease(entry.account_id, entry.key_id)

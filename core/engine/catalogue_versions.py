@@ -117,8 +117,8 @@ def price(
 
 def _offered(model: Content, name: str, default: set[str]) -> set[str]:
     """The values of a condition that *model* has; *default* where it does not list them."""
-    if name == "resolution":
-        return set(model.get("resolutions", default))
+    if name == "resolution" and "resolutions" in model:  # classes of its sizes, no parameter
+        return set(model["resolutions"])
     return set(model.get("parameters", {}).get(name, {}).get("values", default))
 
 

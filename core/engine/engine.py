@@ -5,9 +5,8 @@ who serves it is the policy's, whether it is paid for is the commit's.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -15,32 +14,22 @@ from uuid import UUID
 
 from core.caller import Caller
 from core.engine.admission import Slot
-from core.engine.attempts import Attempts, Course, Made
-from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden
-from core.engine.events import (
-    Accepted,
-    Charged,
-    Completed,
-    Event,
-    Failed,
-    Live,
-    OutputReady,
-    RateLimit,
-    ending,
-    replay,
-)
+from core.engine.attempts import Attempts, Course
+from core.engine.bookkeeping import Bookkeeper
+from core.engine.closing import Case, Closing
+from core.engine.events import Accepted, Event, Failed, Live, RateLimit, ending, replay
 from core.engine.ids import new_id
 from core.engine.intake import Intake, Job
 from core.engine.library import Library
 from core.engine.order import Order
-from core.engine.outputs import Kept, Store, discard, keep
+from core.engine.outputs import Store, discard
 from core.engine.records import Claimed, Replay
 from core.errors import GatewayError, Reason, describe
-from core.log import Emit, GenerationEnded, defect
-from core.model import Failure, Generation, GenerationState
+from core.log import Emit, defect
+from core.model import Generation
 from core.policy.decisions import Attempt, Stop
 from core.policy.failover import Failover, Fleet
-from storage.commits import CommitRejected, CommitUnanswered, Refused
+from core.values import dataclass
 
 WATCH_SECONDS = 0.25
 """How often a generation of another process is looked at."""
@@ -60,11 +49,8 @@ class Ticket:
 class Running:
     """Everything that belongs to a generation while it runs."""
 
-    caller: Caller
     job: Job
-    entry: Entry
-    accepted: Generation
-    live: Live
+    case: Case
     failover: Failover
     first: Attempt
     slot: Slot
@@ -83,12 +69,14 @@ class Engine:
         store: Store,
         emit: Emit,
     ) -> None:
+        """The *emit* hears of defects and of every end."""
         self._intake = intake
         self._fleet = fleet
         self._attempts = attempts
         self._books = books
         self._library = library
         self._store = store
+        self._closing = Closing(books, store, emit)
         self._emit = emit
         self._live: dict[UUID, Live] = {}
         self._opening: set[UUID] = set()
@@ -152,7 +140,7 @@ class Engine:
         if ticket.cancelled():
             self.caller_left(caller, id_, detached=job.detached)
         else:
-            ticket.set_result(Ticket(running.accepted, running.live.watch))
+            ticket.set_result(Ticket(running.case.accepted, running.case.live.watch))
         await self._run(running)
 
     async def _open(
@@ -171,7 +159,7 @@ class Engine:
         limit = RateLimit(allowance.limit, allowance.remaining, allowance.reset_us / 1e6)
         live.publish(Accepted(generation, rate_limit=limit))
         self._live[entry.id] = live
-        return Running(caller, job, entry, generation, live, failover, first, slot)
+        return Running(job, Case(entry, generation, live, job.seconds), failover, first, slot)
 
     async def watch(
         self, caller: Caller, id_: UUID, after: int = 0
@@ -186,10 +174,28 @@ class Engine:
     async def cancel(self, caller: Caller, id_: UUID) -> Generation:
         """Ask to stop: granted if no channel was asked since, else it finishes and is charged."""
         await self._books.request_cancel(caller.account_id, id_)
+        self.wish_to_cancel(id_)
+        return await self._library.find(caller.account_id, id_)
+
+    def wish_to_cancel(self, id_: UUID) -> None:
+        """The caller's wish, recorded already, is known here."""
+        live = self._live.get(id_)
+        if live is not None and not live.cancel_asked:
+            live.cancel_asked = True
+            live.nudge()
+
+    def hint(self, id_: UUID) -> None:
+        """Its provider says that something happened: look at once."""
         live = self._live.get(id_)
         if live is not None:
-            live.cancel_asked = True
-        return await self._library.find(caller.account_id, id_)
+            live.nudge()
+
+    def with_progress(self, item: Generation) -> Generation:
+        """The same, with how far its job is, where this process looks."""
+        live = self._live.get(item.id)
+        if live is None or live.percent is None or item.state.is_terminal:
+            return item
+        return replace(item, progress_percent=live.percent)
 
     async def delete(self, caller: Caller, id_: UUID) -> int:
         """Hide it and delete its outputs, also those that arrive later."""
@@ -197,6 +203,7 @@ class Engine:
         live = self._live.get(id_)
         if live is not None:
             live.cancel_asked = live.delete_asked = True
+            live.nudge()
         await self._books.hide(caller.account_id, id_)
         # Read after hiding: what ends from now on finds that it is hidden.
         return await discard(self._store, await self._library.outputs(caller.account_id, id_))
@@ -210,7 +217,7 @@ class Engine:
         if detached:
             self._spawn(self.abandon(caller, id_))
         elif id_ in self._live:
-            self._live[id_].cancel_asked = True
+            self.wish_to_cancel(id_)
             self._spawn(self._books.request_cancel(caller.account_id, id_))
 
     async def drain(self, seconds: float) -> None:
@@ -256,110 +263,57 @@ class Engine:
                     yield seq, event
 
     async def _run(self, running: Running) -> None:
-        """From acceptance to the terminal event, whatever happens."""
-        course = Course(monotonic(), running.entry.mark, running.job.media_type, running.slot.count)
-        task = asyncio.current_task()
-        assert task is not None
-        self._attempting[running.entry.id] = task
-        try:
+        """From acceptance to the terminal event."""
+        case, job = running.case, running.job
+        course = Course(monotonic(), case.entry, job.model.kind, job.media_type, running.slot.count)
+
+        async def work() -> None:
             with running.failover:
                 if self._stopping:
                     raise _stopped()
-                if running.live.cancel_asked:
-                    raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+                if case.live.cancel_asked:
+                    raise _cancelled()
                 made = await self._attempts.run(
-                    running.job.ask, running.failover, running.first, running.live, course
+                    job.ask, running.failover, running.first, case.live, course
                 )
-            running.live.finishing = True
-            await self._deliver(running, made, course)
-        except GatewayError as error:
-            await self._fail(running, error, course)
-        except asyncio.CancelledError:  # by `stop`, and by nobody else
-            await self._fail(running, _stopped(), course)
-        except Exception as defective:  # noqa: BLE001 - the supervision boundary of generations
-            self._emit(defect("generation", defective))
-            await self._fail(running, GatewayError(Reason.INTERNAL, "The gateway failed."), course)
+            case.live.finishing = True
+            await self._closing.deliver(case, made, course)
+
+        try:
+            await self._supervised(case, course, work())
         finally:
-            if not running.live.ended:  # whatever went wrong: exactly one terminal event
-                lost = GatewayError(Reason.INTERNAL, "The gateway failed.")
-                running.live.publish(Failed(lost, running.accepted))
-            del self._live[running.entry.id], self._attempting[running.entry.id]
             running.slot.release()
 
-    async def _deliver(self, running: Running, made: Made, course: Course) -> None:
-        """Keep the outputs, settle, and only then show them."""
-        now = datetime.now(UTC)
-        try:
-            kept = await keep(self._store, running.entry.id, made.finals, made.probes, now)
-        except OSError:
-            raise GatewayError(
-                Reason.STORAGE_UNAVAILABLE, "The output could not be stored.", retry_after=1
-            ) from None
-        charged = 0 if running.caller.sandbox else running.job.charge(len(kept))
-        outcome = Outcome(
-            GenerationState.SUCCEEDED,
-            tuple(course.records),
-            made.channel,
-            assets=tuple(item.record for item in kept),
-            charged_micros=charged,
-            report=made.report,
-        )
-        if not await self._close(running, outcome, kept):
-            return
-        ended = replace(
-            running.accepted,
-            state=GenerationState.SUCCEEDED,
-            ended_at=datetime.now(UTC),
-            delivered_count=len(kept),
-            charged_micros=charged,
-            channel=made.channel,
-            attempt_count=len(course.records),
-            assets=tuple(item.asset for item in kept),
-            report=made.report,
-        )
-        outputs = [OutputReady(item.asset, item.data) for item in kept]
-        running.live.publish(*outputs, Charged(charged, made.report.usage), Completed(ended))
-        self._report(ended, course)
+    def take_over(self, case: Case, course: Course, work: Awaitable[None]) -> None:
+        """Run an adopted generation: *work* is what is left to do of it."""
+        self._live[case.entry.id] = case.live
+        self._spawn(self._supervised(case, course, work))
 
-    async def _close(self, running: Running, outcome: Outcome, kept: list[Kept]) -> bool:
-        """Commit the end; False when it was not ours to end, and then the caller is told."""
-        try:
-            verdict = await self._books.close(running.entry, outcome)
-        except CommitUnanswered:
-            return True  # the operator bears it: it was made, so it is delivered (semantics.md 16)
-        is_refused = isinstance(verdict, Refused)
-        if is_refused or running.live.delete_asked or is_hidden(verdict):
-            with suppress(OSError):
-                await discard(self._store, [item.asset for item in kept])
-        if not is_refused:
-            return True
-        error = GatewayError(Reason.REQUEST_NOT_RETAINED, "Another process ended the generation.")
-        running.live.publish(Failed(error, _failed(running.accepted, error, outcome)))
-        return False
+    async def _supervised(self, case: Case, course: Course, work: Awaitable[None]) -> None:
+        """Do *work* on a generation of this process; however that ends, so does the generation.
 
-    async def _fail(self, running: Running, error: GatewayError, course: Course) -> None:
-        running.live.finishing = True
-        cancelled = error.reason is Reason.CANCELLED
-        state = GenerationState.CANCELLED if cancelled else GenerationState.FAILED
-        channel = course.records[-1].channel if course.records else ""
-        outcome = Outcome(state, tuple(course.records), channel, error)
+        Except for what has a job at a provider when this process stops: that is left to the
+        next one, under its row (semantics.md 17, 18).
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._attempting[case.entry.id] = task
         try:
-            await self._books.close(running.entry, outcome)
-        except (CommitUnanswered, CommitRejected) as unrecorded:
-            # The stray pass voids it later; the caller is told now.
-            self._emit(defect("void", unrecorded))
-        failed = _failed(running.accepted, error, outcome)
-        running.live.publish(Failed(error, failed))
-        self._report(failed, course)
-
-    def _report(self, ended: Generation, course: Course) -> None:
-        reason = ended.failure.reason if ended.failure is not None else ""
-        milliseconds = (monotonic() - course.accepted) * 1000
-        self._emit(
-            GenerationEnded(
-                ended.model, ended.channel, ended.state, reason, ended.attempt_count, milliseconds
-            )
-        )
+            await work
+        except GatewayError as error:
+            await self._closing.fail(case, error, course)
+        except asyncio.CancelledError:  # by `stop`, and by nobody else
+            if course.pursuit is None:
+                await self._closing.fail(case, _stopped(), course)
+            else:
+                case.live.publish(Failed(_still_running(), case.accepted))
+        except Exception as defective:  # noqa: BLE001 - the supervision boundary of generations
+            self._emit(defect("generation", defective))
+            await self._closing.fail(case, _lost(), course)
+        finally:
+            if not case.live.ended:  # whatever went wrong: exactly one terminal event
+                case.live.publish(Failed(_lost(), case.accepted))
+            del self._live[case.entry.id], self._attempting[case.entry.id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -377,15 +331,17 @@ def _stopped() -> GatewayError:
     return GatewayError(reason, describe(reason), retry_after=1)
 
 
-def _failed(accepted: Generation, error: GatewayError, outcome: Outcome) -> Generation:
-    return replace(
-        accepted,
-        state=outcome.state,
-        ended_at=datetime.now(UTC),
-        charged_micros=0,
-        channel=outcome.channel,
-        attempt_count=max(1, len(outcome.attempts)),
-        failure=Failure(error.reason, error.metadata),
+def _cancelled() -> GatewayError:
+    return GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+
+
+def _lost() -> GatewayError:
+    return GatewayError(Reason.INTERNAL, "The gateway failed.")
+
+
+def _still_running() -> GatewayError:
+    return GatewayError(
+        Reason.STILL_RUNNING, "This process stops; another one goes on with the generation."
     )
 
 

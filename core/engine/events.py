@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from uuid import UUID
 
 from core.body import Body
 from core.errors import GatewayError, describe
 from core.model import Asset, Generation, Preview, Usage
+from core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ class AttemptStarted:
     number: int
     channel: str
     previous_fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the provider's job is, 0 to 100."""
+
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Failed:
     generation: Generation
 
 
-Event = Accepted | AttemptStarted | Preview | OutputReady | Charged | Completed | Failed
+Event = Accepted | AttemptStarted | Progress | Preview | OutputReady | Charged | Completed | Failed
 
 
 REPLAYED = 1 << 24
@@ -79,6 +86,8 @@ class Live:
     """A generation that runs in this process: its events so far, and its watchers."""
 
     __slots__ = (
+        "_is_nudged",
+        "_pause",
         "_waiting",
         "account_id",
         "cancel_asked",
@@ -88,6 +97,7 @@ class Live:
         "finishing",
         "first",
         "id",
+        "percent",
     )
 
     def __init__(self, id_: UUID, account_id: UUID, epoch: int) -> None:
@@ -101,7 +111,32 @@ class Live:
         self.delete_asked = False
         self.finishing = False
         """Its outcome is known and is being recorded."""
+        self.percent: int | None = None
+        """How far its job was when the provider told last."""
         self._waiting: list[asyncio.Future[None]] = []
+        self._pause: asyncio.Future[None] | None = None
+        self._is_nudged = False
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until `nudge`; one that came before counts."""
+        if self._is_nudged:
+            self._is_nudged = False
+            return
+        loop = asyncio.get_running_loop()
+        pause = self._pause = loop.create_future()
+        timer = loop.call_later(seconds, _end, pause)
+        try:
+            await pause
+        finally:
+            timer.cancel()
+            self._pause = None
+
+    def nudge(self) -> None:
+        """Something may have happened: whoever pauses shall look at once."""
+        if self._pause is None:
+            self._is_nudged = True
+        else:
+            _end(self._pause)
 
     def publish(self, *events: Event) -> None:
         """Append *events* and wake the watchers."""
@@ -124,6 +159,11 @@ class Live:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             await future
+
+
+def _end(pause: asyncio.Future[None]) -> None:
+    if not pause.done():
+        pause.set_result(None)
 
 
 def replay(generation: Generation) -> list[tuple[int, Event]]:

@@ -2,9 +2,14 @@
 
 from uuid import UUID
 
-import uuid_utils
+from uuid_utils.compat import uuid4, uuid7
 
 
 def new_id() -> UUID:
     """A UUIDv7: its time chooses the partition, its 74 other bits are random."""
-    return UUID(bytes=uuid_utils.uuid7().bytes)
+    return uuid7()
+
+
+def random_id() -> UUID:
+    """A UUIDv4, for a third of what the standard library takes."""
+    return uuid4()

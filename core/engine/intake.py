@@ -1,7 +1,7 @@
 """Examines requests: valid, priced and fingerprinted, before anything is awaited."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,13 +16,16 @@ from core.engine.order import Order, RawInput
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
 from core.media import probe
-from core.model import Ask, Generation, GenerationState, Input
+from core.model import Ask, Generation, GenerationState, Input, Kind, Role
 from core.policy.failover import Plan
 from core.policy.routing import Needs, Preference, operation_of
+from core.values import dataclass
 
 FINGERPRINT = "request"
 IDEMPOTENCY = "idempotency-key"
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
+_IMAGES = ("image/", "PNG, JPEG or WebP image")
+_READABLE = {Role.VIDEO: ("video/", "MP4 or WebM video"), Role.AUDIO: ("audio/", "sound")}
 KEPT_TERMS = 1024
 
 
@@ -34,7 +37,8 @@ class Job:
     model: Model
     routing: Plan
     quoted_micros: int
-    priced_at: datetime
+    seconds: int
+    """How many are paid for at most, of each output; 0 where they are not counted."""
     fingerprint: bytes = field(repr=False)
     idempotency_key: bytes | None = field(repr=False)
     endpoint: str
@@ -43,13 +47,6 @@ class Job:
     detached: bool
     media_type: str
     """What outputs must be; empty: any type that we know."""
-
-    def charge(self, delivered: int) -> int:
-        """What *delivered* outputs cost, at the prices of the acceptance."""
-        if delivered == self.ask.count:
-            return self.quoted_micros
-        facts = schema.price_facts(self.model, self.ask)
-        return quote(self.model.prices, facts, {"image": delivered}, self.priced_at)
 
     def accepted(self, caller: Caller, entry: Entry, now: datetime, channel: str) -> Generation:
         """The generation as it stands once its hold is committed."""
@@ -62,6 +59,7 @@ class Job:
             created_at=now,
             requested_count=self.ask.count,
             quoted_micros=0 if caller.sandbox else self.quoted_micros,
+            duration_ms=self.seconds * 1000,
             channel=channel,
             sandbox=caller.sandbox,
             epoch=entry.owner_epoch,
@@ -116,8 +114,8 @@ class Intake:
             model=model,
             routing=routing,
             quoted_micros=quoted,
-            priced_at=now,
-            fingerprint=self._fingerprint(ask),
+            seconds=schema.seconds_of(model, ask) if model.kind is not Kind.IMAGE else 0,
+            fingerprint=self._fingerprint(ask, order.inputs),
             idempotency_key=None
             if key is None
             else self._keyring.mac(IDEMPOTENCY, key.reveal().encode()),
@@ -130,7 +128,11 @@ class Intake:
 
     def _terms(self, model: Model, ask: Ask, now: datetime) -> tuple[int, Needs]:
         """Price and needs. They follow from few facts, so those of the last minute are kept."""
-        if ask.inputs or not all(model.parameters[name].values for name in _texts(ask)):
+        if (
+            ask.inputs
+            or "seed" in ask.parameters
+            or not all(model.parameters[name].values for name in _texts(ask))
+        ):
             return _price(model, ask, now), Needs.of(ask, model.defaults)
         minute = int(now.timestamp()) // 60
         if minute != self._minute or len(self._kept) >= KEPT_TERMS:
@@ -154,37 +156,46 @@ class Intake:
             request_id=job.request_id,
             count=job.ask.count,
             quoted_micros=job.quoted_micros,
+            duration_ms=job.seconds * 1000,
             fingerprint=job.fingerprint,
             idempotency_key=job.idempotency_key,
             is_retry=job.is_retry,
             channel=channel,
         )
 
-    def _fingerprint(self, ask: Ask) -> bytes:
+    def _fingerprint(self, ask: Ask, inputs: Sequence[RawInput]) -> bytes:
         """A keyed digest of everything that makes the request what it is.
 
-        Keyed, because a plain hash of a prompt can be guessed (semantics.md 4).
+        Keyed, because a plain hash of a prompt can be guessed (semantics.md 4). A file by URL
+        counts as its URL: the same request again is the same request, whatever the server
+        behind it says by then.
         """
+        by_url = [number for number, item in enumerate(inputs) if item.url is not None]
         facts: Mapping[str, object] = {
             "model": ask.model,
             "count": ask.count,
             "partials": ask.partials,
             "parameters": dict(ask.parameters),
             "roles": [item.role for item in ask.inputs],
+            **({"by_url": by_url} if by_url else {}),
         }
         return self._keyring.mac(
             FINGERPRINT,
             orjson.dumps(facts, option=orjson.OPT_SORT_KEYS),
             ask.prompt.reveal().encode(),
             b"" if ask.end_user is None else ask.end_user.reveal().encode(),
-            *(item.data.reveal() for item in ask.inputs),
+            *(
+                item.data.reveal() if item.url is None else item.url.reveal().encode()
+                for item in inputs
+            ),
         )
 
 
 def _price(model: Model, ask: Ask, now: datetime) -> int:
     """The most that *ask* may cost, in micro-dollars."""
     facts = schema.price_facts(model, ask)
-    return quote(model.prices, facts, schema.price_units(ask), now)
+    units = schema.price_units(ask, schema.seconds_of(model, ask))
+    return quote(model.prices, facts, units, now)
 
 
 def _texts(ask: Ask) -> list[str]:
@@ -201,10 +212,11 @@ def _media_type(model: Model, ask: Ask) -> str:
 
 def _probed(item: RawInput) -> Input:
     found = probe(item.data.reveal())
-    if found is None:
+    kind, names = _READABLE.get(item.role, _IMAGES)
+    if found is None or not found.media_type.startswith(kind):
         raise GatewayError(
             Reason.INVALID_INPUT,
-            f"`{item.parameter}` is not a readable PNG, JPEG or WebP image.",
+            f"`{item.parameter}` is not a readable {names}.",
             parameter=item.parameter,
         )
     return Input(item.role, item.data, found.media_type, found.width, found.height, item.parameter)

@@ -22,10 +22,7 @@ _RELEASE = """
 UPDATE process_lease SET expires_at = least(expires_at, clock_timestamp()) WHERE epoch = %s
 """
 _STRAY = """
-SELECT g.id, g.account_id, g.key_id, g.hold_id, g.owner_epoch, g.model,
-       EXISTS (SELECT FROM attempt a
-                WHERE a.account_id = g.account_id AND a.generation_id = g.id
-                  AND a.upstream_job_id IS NOT NULL)
+SELECT g.id, g.account_id, g.key_id, g.hold_id, g.owner_epoch, g.model
   FROM generation g
  WHERE g.finished_at IS NULL
 """
@@ -39,6 +36,10 @@ _STRAYS = f"""{_STRAY}
 _OWN = f"""{_STRAY}
    AND g.owner_epoch = %s AND g.created_at < clock_timestamp() - %s * interval '1 second'
  ORDER BY g.id
+"""
+_WISHES = """
+SELECT g.id FROM generation g
+ WHERE g.owner_epoch = %s AND g.finished_at IS NULL AND g.cancel_requested_at IS NOT NULL
 """
 _FORGET = """
 DELETE FROM process_lease l
@@ -77,6 +78,10 @@ class LeasesSql:
     async def open_of(self, epoch: int, older_than_seconds: float) -> list[Stray]:
         """Generations of one owner that have been open for so long, oldest first."""
         return [Stray(*row) for row in await self._rows(_OWN, epoch, older_than_seconds)]
+
+    async def wishes(self, epoch: int) -> list[UUID]:
+        """Generations of one owner that their callers asked to cancel, wherever they asked."""
+        return [id_ for (id_,) in await self._rows(_WISHES, epoch)]
 
     async def _rows(self, statement: str, *values: Any) -> list[TupleRow]:
         async with self._pool.connection() as connection:

@@ -68,10 +68,11 @@ class Library:
         stored = []
         if row.delivered_count:
             stored = await self._reads.assets(row.account_id, row.id)
-        return _resource(row, [asset_of(row.id, item.record, item.expires_at) for item in stored])
+        return resource_of(row, [asset_of(row.id, item.record, item.expires_at) for item in stored])
 
 
-def _resource(row: records.Generation, assets: list[Asset]) -> Generation:
+def resource_of(row: records.Generation, assets: list[Asset]) -> Generation:
+    """A row as callers see it."""
     failure = Failure(row.reason, row.metadata) if row.reason is not None else None
     ended = row.state.is_terminal
     return Generation(
@@ -93,4 +94,6 @@ def _resource(row: records.Generation, assets: list[Asset]) -> Generation:
         sandbox=row.sandbox,
         epoch=row.owner_epoch,
         report=Report(row.usage, row.size, row.quality, row.background, row.output_format),
+        fate_unknown_since=row.fate_unknown_since,
+        duration_ms=row.duration_ms,
     )

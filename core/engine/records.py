@@ -7,12 +7,13 @@ database's clock as aware datetimes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
 from core.errors import Fault, Phase, Reason
 from core.model import AttemptState, GenerationState, Kind, Usage
+from core.values import dataclass
 
 # ---- what an attempt and an output leave behind
 
@@ -88,6 +89,8 @@ class NewGeneration:
     sandbox: bool = False
     time_limit_ms: int = 0
     """The outcome is due within this; 0: no limit."""
+    duration_ms: int = 0
+    """How long a video or a sound is to be, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class FinishGeneration:
     quality: str = ""
     background: str = ""
     output_format: str = ""
+    duration_ms: int = 0
+    """How long what was made is; 0 leaves what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,16 @@ class NoteJob:
     owner_epoch: int
     number: int
     upstream_job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFate:
+    """Whether the job of a generation is being made is not known, or known again."""
+
+    id: UUID
+    account_id: UUID
+    owner_epoch: int
+    is_unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +287,8 @@ class Generation:
     quality: str
     background: str
     output_format: str
+    duration_ms: int = 0
+    fate_unknown_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +312,6 @@ class Stray:
     hold_id: UUID
     owner_epoch: int
     model: str
-    has_job: bool
-    """An attempt left, or may have left, a job upstream."""
 
 
 @dataclass(frozen=True, slots=True)

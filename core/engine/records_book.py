@@ -1,7 +1,7 @@
 """What may be written about generations: replays, claims, owners and ends. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from uuid import UUID
 
 from core.engine.records import (
@@ -15,6 +15,7 @@ from core.engine.records import (
     IdempotencyMismatch,
     MarkOrphan,
     NewGeneration,
+    NoteFate,
     NoteJob,
     NotOwner,
     Replay,
@@ -22,12 +23,14 @@ from core.engine.records import (
     SubmitAttempt,
 )
 from core.model import GenerationState
+from core.values import dataclass
 
 Part = (
     NewGeneration
     | FinishGeneration
     | SubmitAttempt
     | NoteJob
+    | NoteFate
     | Adopt
     | MarkOrphan
     | RequestCancel
@@ -40,6 +43,7 @@ PARTS: tuple[type, ...] = (
     FinishGeneration,
     SubmitAttempt,
     NoteJob,
+    NoteFate,
     Adopt,
     MarkOrphan,
     RequestCancel,
@@ -98,6 +102,7 @@ class RecordsBook:
         self.submitted: list[SubmitAttempt] = []
         self.jobs: list[NoteJob] = []
         self.adopted: list[Adopt] = []
+        self.fates: list[NoteFate] = []
         self.claimed: set[tuple[UUID, UUID]] = set()
         """Account and id of orphans that were not orphaned again since."""
         self.marked: list[MarkOrphan | RequestCancel | HideGeneration] = []
@@ -131,7 +136,7 @@ class RecordsBook:
                 if standing is not None and standing.owner_epoch == part.to_epoch:
                     return None
                 return self._not_changeable(part.account_id, part.id, part.from_epoch)
-            case FinishGeneration():
+            case FinishGeneration() | NoteFate():
                 return self._not_changeable(part.account_id, part.id, part.owner_epoch)
             case SubmitAttempt() | NoteJob():
                 return self._not_changeable(part.account_id, part.generation_id, part.owner_epoch)
@@ -155,6 +160,8 @@ class RecordsBook:
             case NoteJob():
                 self._found.standings[part.generation_id].state = GenerationState.RUNNING
                 self.jobs.append(part)
+            case NoteFate():
+                self.fates.append(part)
             case Adopt():
                 self._found.standings[part.id].owner_epoch = part.to_epoch
                 self.adopted.append(part)

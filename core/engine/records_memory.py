@@ -108,6 +108,9 @@ class MemoryRecords:
                 state=AttemptState.SUBMITTED,
                 upstream_job_id=job.upstream_job_id,
             )
+        for fate in book.fates:
+            since = self.generations_by_id[fate.id].row.fate_unknown_since or now
+            self._change(fate.id, fate_unknown_since=since if fate.is_unknown else None)
         for submit in book.submitted:
             attempts = self.generations_by_id[submit.generation_id].attempts
             attempts[submit.attempt.number] = submit.attempt
@@ -119,6 +122,10 @@ class MemoryRecords:
     async def generation(self, account_id: UUID, generation_id: UUID) -> Generation | None:
         known = self._known(account_id, generation_id)
         return None if known is None or known.hidden else known.row
+
+    async def open_generation(self, account_id: UUID, generation_id: UUID) -> Generation | None:
+        known = self._known(account_id, generation_id)
+        return None if known is None or known.row.state.is_terminal else known.row
 
     async def generations(self, account_id: UUID, listing: Listing) -> list[Generation]:
         rows = [
@@ -231,6 +238,7 @@ def created(new: NewGeneration, now: datetime) -> MemoryGeneration:
         quality="",
         background="",
         output_format="",
+        duration_ms=new.duration_ms,
     )
     return MemoryGeneration(row, new.fingerprint, {1: new.first_attempt})
 
@@ -253,6 +261,8 @@ def finish(known: MemoryGeneration, end: FinishGeneration, now: datetime) -> Non
         quality=end.quality,
         background=end.background,
         output_format=end.output_format,
+        duration_ms=end.duration_ms or known.row.duration_ms,
+        fate_unknown_since=None,
     )
     for attempt in end.attempts:
         before = known.attempts.get(attempt.number, attempt)
@@ -269,8 +279,7 @@ def finish(known: MemoryGeneration, end: FinishGeneration, now: datetime) -> Non
 def stray(known: MemoryGeneration) -> Stray:
     """What an adopter must know."""
     row = known.row
-    names = (row.id, row.account_id, row.key_id, row.hold_id, row.owner_epoch, row.model)
-    return Stray(*names, has_job=any(item.upstream_job_id for item in known.attempts.values()))
+    return Stray(row.id, row.account_id, row.key_id, row.hold_id, row.owner_epoch, row.model)
 
 
 def is_listed(row: Generation, listing: Listing) -> bool:

@@ -19,6 +19,9 @@ SELECT g.*, u.input_text_tokens, u.input_image_tokens, u.output_tokens, u.output
   LEFT JOIN usage_event u ON u.account_id = g.account_id AND u.generation_id = g.id
 """
 _ONE = f"{_GENERATION} WHERE g.account_id = %(account)s AND g.id = %(id)s AND g.hidden_at IS NULL"
+_OPEN = (
+    f"{_GENERATION} WHERE g.account_id = %(account)s AND g.id = %(id)s AND g.finished_at IS NULL"
+)
 _FILTER = """
  WHERE g.account_id = %(account)s AND g.hidden_at IS NULL
    AND (%(kinds)s::text[] = '{}' OR g.kind = ANY (%(kinds)s::text[]))
@@ -68,6 +71,11 @@ class RecordReads:
     async def generation(self, account_id: UUID, id_: UUID) -> Generation | None:
         """One generation; None for a hidden one, and for another account's."""
         rows = await self._rows(_ONE, {"account": account_id, "id": id_})
+        return generation(rows[0]) if rows else None
+
+    async def open_generation(self, account_id: UUID, id_: UUID) -> Generation | None:
+        """One that has not ended, hidden or not."""
+        rows = await self._rows(_OPEN, {"account": account_id, "id": id_})
         return generation(rows[0]) if rows else None
 
     async def generations(self, account_id: UUID, listing: Listing) -> list[Generation]:
@@ -146,6 +154,8 @@ def generation(row: DictRow) -> Generation:
         quality=row["quality"] or "",
         background=row["background"] or "",
         output_format=row["output_format"] or "",
+        duration_ms=row["duration_ms"],
+        fate_unknown_since=row["fate_unknown_since"],
     )
 
 

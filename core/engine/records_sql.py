@@ -94,7 +94,7 @@ class RecordsSql:
     def writes(self, book: RecordsBook) -> Sequence[Statement]:
         attempts: Attempts = [(p.account_id, p.id, p.first_attempt) for p in book.created]
         attempts += [(p.account_id, p.generation_id, p.attempt) for p in book.submitted]
-        writes = [*created(book), *marked(book), *adopted(book), *jobs(book)]
+        writes = [*created(book), *marked(book), *adopted(book), *jobs(book), *fates(book)]
         if attempts:
             writes.append((sql.INSERT_ATTEMPTS, new_attempt_columns(attempts)))
         writes += finished(book)
@@ -126,6 +126,7 @@ def created(book: RecordsBook) -> Iterable[Statement]:
             [part.catalogue_version for part in new],
             [part.endpoint for part in new],
             [part.request_id for part in new],
+            [part.duration_ms for part in new],
             book.now_us,
         ),
     )
@@ -223,6 +224,13 @@ def jobs(book: RecordsBook) -> Iterable[Statement]:
     )
 
 
+def fates(book: RecordsBook) -> Iterable[Statement]:
+    """Jobs whose fate is unknown, or known again."""
+    fates = {(part.account_id, part.id): part.is_unknown for part in book.fates}
+    if fates:
+        yield sql.NOTE_FATES, (*between(list(fates)), list(fates.values()), book.now_us)
+
+
 def finish_columns(ends: Sequence[FinishGeneration], now_us: int) -> tuple[Any, ...]:
     counts = [part.usage for part in ends]
     return (
@@ -242,6 +250,7 @@ def finish_columns(ends: Sequence[FinishGeneration], now_us: int) -> tuple[Any, 
         [None if count is None else count.input_image_tokens for count in counts],
         [None if count is None else count.output_tokens for count in counts],
         [None if count is None else count.output_image_tokens for count in counts],
+        [part.duration_ms or None for part in ends],
         now_us,
     )
 

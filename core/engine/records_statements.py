@@ -53,11 +53,11 @@ SELECT x.*
 INSERT_GENERATIONS = """
 INSERT INTO generation (account_id, id, key_id, hold_id, owner_epoch, quoted_micros, deadline_at,
                         requested_count, sandbox, fingerprint, kind, model, catalogue_version,
-                        endpoint, request_id, created_at)
-SELECT x.*, $16::timestamptz
+                        endpoint, request_id, duration_ms, created_at)
+SELECT x.*, $17::timestamptz
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
               $7::timestamptz[], $8::integer[], $9::boolean[], $10::bytea[], $11::text[],
-              $12::text[], $13::text[], $14::text[], $15::text[]) AS x
+              $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[]) AS x
 """
 # A new attempt has not got far: the first seven columns say it all.
 INSERT_ATTEMPTS = """
@@ -103,13 +103,15 @@ WITH ended AS (
            attempt_count = greatest(g.attempt_count, x.attempt_count), state = x.state,
            channel = x.channel, size = x.size, quality = x.quality, background = x.background,
            output_format = x.output_format, reason = x.reason, metadata = x.metadata::jsonb,
-           finished_at = $20::timestamptz
+           duration_ms = coalesce(x.duration_ms, g.duration_ms), fate_unknown_since = NULL,
+           finished_at = $21::timestamptz
       FROM unnest($1::uuid[], $2::uuid[], $5::bigint[], $6::integer[], $7::integer[], $8::text[],
                   $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-                  $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
+                  $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
+                  $20::integer[])
            AS x (account_id, id, charged_micros, delivered_count, attempt_count, state, channel,
                  size, quality, background, output_format, reason, metadata, input_text_tokens,
-                 input_image_tokens, output_tokens, output_image_tokens)
+                 input_image_tokens, output_tokens, output_image_tokens, duration_ms)
      WHERE g.account_id = x.account_id AND g.id = x.id
        AND g.id BETWEEN $3::uuid AND $4::uuid
     RETURNING g.account_id, g.id, g.key_id, x.charged_micros, g.finished_at, x.input_text_tokens,
@@ -162,4 +164,11 @@ UPDATE attempt a SET state = 'submitted', upstream_job_id = x.upstream_job_id
        AS x (account_id, id, number, upstream_job_id)
  WHERE a.account_id = x.account_id AND a.generation_id = x.id AND a.number = x.number
    AND a.generation_id BETWEEN $3::uuid AND $4::uuid
+"""
+NOTE_FATES = """
+UPDATE generation g
+   SET fate_unknown_since =
+       CASE WHEN x.is_unknown THEN coalesce(g.fate_unknown_since, $6::timestamptz) END
+  FROM unnest($1::uuid[], $2::uuid[], $5::boolean[]) AS x (account_id, id, is_unknown)
+ WHERE g.account_id = x.account_id AND g.id = x.id AND g.id BETWEEN $3::uuid AND $4::uuid
 """

@@ -67,11 +67,13 @@ class LocalContext:
 
     async def write(self, message: object) -> None:
         """Send one response; returns when there is room for another."""
-        await self.check_running()
+        rpc = self._rpc
+        if rpc.ended is not None or rpc.status is not None or self._abort is not None:
+            await self.check_running()
         self.respond(message)
-        pipe = self._rpc.responses
-        if pipe is not None and pipe.ahead >= self._rpc.limits.window_bytes:
-            await pipe.drained(self._rpc.loop)
+        pipe = rpc.responses
+        if pipe is not None and pipe.ahead >= rpc.limits.window_bytes:
+            await pipe.drained(rpc.loop)
 
     async def send_initial_metadata(
         self, initial_metadata: aio.Metadata | tuple[tuple[str, str | bytes], ...]

@@ -5,7 +5,7 @@ time. It needs no clock, forgets by itself, and its memory is bounded by the tra
 name that has nothing in flight is not remembered.
 """
 
-from dataclasses import dataclass
+from core.values import dataclass
 
 RETRY_SHARE = 0.2
 RETRY_MINIMUM = 3

@@ -4,31 +4,13 @@ A caller's deadline travels as remaining budget minus a reserve, which is kept f
 charging and answering (field.md D, gRPC). Times are seconds of one monotonic clock.
 """
 
-from collections.abc import Mapping
-
-from core.errors import Phase
-from core.model import Deadlines, Kind
+from core.model import Deadlines
 
 RESERVE_SECONDS = 1.0
 RESERVE_SHARE = 0.1
 """Of what remains: a short deadline keeps a short reserve."""
 SHORTEST_ATTEMPT = 0.05
 """Seconds below which it is no use to begin."""
-
-SLA_SECONDS: Mapping[Kind, float] = {
-    Kind.IMAGE: 1800.0,
-    Kind.VIDEO: 7200.0,
-    Kind.AUDIO: 3600.0,
-    Kind.CHAT: 1800.0,
-    Kind.TOOL: 7200.0,
-}
-"""How long after its acceptance a generation whose fate is unknown is given up: FAILED and
-voided for ever (semantics.md 22). Where no job can exist, the attempts' own deadlines end it."""
-
-
-def sla_ends(kind: Kind, accepted: float) -> float:
-    """When a generation accepted at *accepted* is given up, if a job may still exist."""
-    return accepted + SLA_SECONDS[kind]
 
 
 def attempts_end(now: float, deadline: float) -> float:
@@ -57,22 +39,3 @@ def effective(channel: Deadlines, remaining: float | None) -> Deadlines | None:
         idle=min(channel.idle, limit),
         total=limit,
     )
-
-
-def expires(deadlines: Deadlines, phase: Phase, entered: float, started: float) -> float:
-    """When silence is decided: an attempt in *phase* since *entered* (BODY: since the last
-    read), begun at *started*, has timed out from the result on.
-    """
-    return min(entered + _limit(deadlines, phase), started + deadlines.total)
-
-
-def _limit(deadlines: Deadlines, phase: Phase) -> float:
-    match phase:
-        case Phase.CONNECT:
-            return deadlines.connect
-        case Phase.ACKNOWLEDGE:
-            return deadlines.acknowledge
-        case Phase.FIRST_BYTE:
-            return deadlines.first_byte
-        case Phase.BODY | Phase.DONE:
-            return deadlines.idle

@@ -1,13 +1,14 @@
 """What the failover machine says: the values that the engine matches on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from core.errors import MEANING, GatewayError, Reason, UpstreamError, describe
 from core.model import Channel, Deadlines
 from core.policy.budgets import Permit
 from core.policy.health import Health, Slot, Standing
 from core.policy.routing import Unroutable
+from core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

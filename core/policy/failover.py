@@ -13,7 +13,7 @@ and turns each failure into a decision. The engine calls the channel and waits. 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +24,7 @@ from core.policy.deadlines import effective
 from core.policy.decisions import Attempt, Cause, Reconcile, Stop, TryAnother, conclude
 from core.policy.health import Chance, HealthBook
 from core.policy.routing import Choice, Needs, Preference, Unroutable, choose, eligible, look
+from core.values import dataclass
 
 __all__ = [
     "Attempt",
@@ -166,6 +167,11 @@ class Failover:
             self._unknown = attempt
             return Reconcile(attempt)
         return self._outlook(now)
+
+    def found(self) -> None:
+        """After `Reconcile`: the provider has the job, and the attempt goes on."""
+        assert self._unknown is not None
+        self._unknown = None
 
     def absent(self, now: float) -> TryAnother | Stop:
         """After `Reconcile`: the provider has no such job, or the SLA has passed."""

@@ -13,10 +13,10 @@ lengthen the ejection nor end it.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import MEANING, Fault, UpstreamError
+from core.values import dataclass
 
 EJECT_AFTER = 3
 """Consecutive blamed faults."""

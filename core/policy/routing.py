@@ -11,12 +11,13 @@ are ejected, ejection is ignored.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from core.errors import GatewayError, Reason
 from core.model import Ask, Channel
 from core.policy.health import Chance, Health, HealthBook, Standing
+from core.values import dataclass
 
 FULL_RETRY_SECONDS = 1.0
 

@@ -2,16 +2,28 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from core.engine import events
 from core.errors import GatewayError, describe
-from core.model import Asset, Generation, GenerationState, Kind, Preview, Usage
+from core.model import (
+    EMPTY_REPORT,
+    Asset,
+    Generation,
+    GenerationState,
+    Kind,
+    Preview,
+    Report,
+    Usage,
+)
 from core.services.names import generation_name
 from core.status import to_status
 from reapi.v1 import generation_pb2 as resource
 from reapi.v1 import generation_service_pb2 as pb
+
+R = TypeVar("R", pb.GenerateResponse, pb.WatchGenerationResponse)
 
 PIECE = 1024 * 1024
 """Bytes of content in one message (design.md 3)."""
@@ -37,139 +49,173 @@ STATES = {
 
 def timestamp(moment: datetime) -> Timestamp:
     """An aware time as a Timestamp."""
-    micros = (moment - _EPOCH) // _MICROSECOND
-    seconds, rest = divmod(micros, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest * 1_000)
+    message = Timestamp()
+    _at(message, moment)
+    return message
 
 
 class Converter:
-    """Turns results into messages; knows where outputs are served."""
+    """Turns results into messages; knows where outputs are served.
+
+    Messages are filled in place: one that is given to another's constructor is copied, bytes
+    and all.
+    """
 
     def __init__(self, public_url: str) -> None:
         self._media = f"{public_url}/media/"
 
     def generation(self, item: Generation) -> resource.Generation:
         """The resource."""
+        message = resource.Generation()
+        self._fill(message, item)
+        return message
+
+    def _fill(self, message: resource.Generation, item: Generation) -> None:
         report = item.report
-        message = resource.Generation(
-            name=generation_name(item.id),
-            model=item.model,
-            kind=KINDS[item.kind],
-            state=STATES[item.state],
-            create_time=timestamp(item.created_at),
-            requested_count=item.requested_count,
-            delivered_count=item.delivered_count,
-            quoted_micros=item.quoted_micros,
-            charged_micros=item.charged_micros,
-            channel=item.channel,
-            attempt_count=item.attempt_count,
-            assets=[self.asset(asset) for asset in item.assets],
-            sandbox=item.sandbox,
-            output_format=report.output_format,
-            size=report.size,
-            quality=report.quality,
-            background=report.background,
-        )
+        message.name = generation_name(item.id)
+        message.model = item.model
+        message.kind = KINDS[item.kind]
+        message.state = STATES[item.state]
+        _at(message.create_time, item.created_at)
+        message.requested_count = item.requested_count
+        message.delivered_count = item.delivered_count
+        message.quoted_micros = item.quoted_micros
+        if item.charged_micros is not None:
+            message.charged_micros = item.charged_micros
+        message.channel = item.channel
+        message.attempt_count = item.attempt_count
+        if item.progress_percent is not None:
+            message.progress_percent = item.progress_percent
+        if item.duration_ms:
+            message.duration.FromMilliseconds(item.duration_ms)
+        for asset in item.assets:
+            self._place(message.assets.add(), asset)
+        message.sandbox = item.sandbox
+        if report is not EMPTY_REPORT:
+            _report(message, report)
         if item.ended_at is not None:
-            message.end_time.CopyFrom(timestamp(item.ended_at))
+            _at(message.end_time, item.ended_at)
         if item.fate_unknown_since is not None:
-            message.fate_unknown_since.CopyFrom(timestamp(item.fate_unknown_since))
-        if report.usage is not None:
-            message.usage.CopyFrom(usage(report.usage))
+            _at(message.fate_unknown_since, item.fate_unknown_since)
         if item.failure is not None:
             reason = item.failure.reason
             error = GatewayError(reason, describe(reason), metadata=item.failure.metadata)
             message.error.CopyFrom(to_status(error))
-        return message
 
     def asset(self, asset: Asset) -> resource.Asset:
         """The resource, with its public link."""
-        return resource.Asset(
-            output_index=asset.output_index,
-            uri=self._media + asset.name,
-            media_type=asset.media_type,
-            size_bytes=asset.size_bytes,
-            sha256=asset.sha256,
-            expire_time=timestamp(asset.expire_at),
-        )
+        message = resource.Asset()
+        self._place(message, asset)
+        return message
 
-    def event(self, seq: int, event: events.Event) -> Iterator[pb.GenerationEvent]:
-        """One of our events as one message, or as many as its bytes need.
+    def _place(self, message: resource.Asset, asset: Asset) -> None:
+        message.output_index = asset.output_index
+        message.uri = self._media + asset.name
+        message.media_type = asset.media_type
+        message.size_bytes = asset.size_bytes
+        message.sha256 = asset.sha256
+        _at(message.expire_time, asset.expire_at)
+
+    def event(self, seq: int, event: events.Event, response: type[R]) -> Iterator[R]:
+        """One of our events in one *response*, or in as many as its bytes need.
 
         Outputs are sent without bytes; `output` sends them with.
         """
+        if isinstance(event, Preview):
+            yield from _preview(seq, event, response)
+            return
+        message = response()
+        message.event.seq = seq
+        self._tell(message.event, event)
+        yield message
+
+    def _tell(self, message: pb.GenerationEvent, event: events.Event) -> None:
         match event:
             case events.Accepted():
-                yield pb.GenerationEvent(seq=seq, accepted=self._accepted(event))
+                self._accept(message.accepted, event)
             case events.AttemptStarted(number, channel, fault):
-                attempt = pb.Attempt(number=number, channel=channel, previous_fault=fault)
-                yield pb.GenerationEvent(seq=seq, attempt=attempt)
-            case Preview():
-                yield from _preview(seq, event)
+                message.attempt.number = number
+                message.attempt.channel = channel
+                message.attempt.previous_fault = fault
+            case events.Progress(percent):
+                message.progress.percent = percent
             case events.OutputReady(asset):
-                output = pb.Output(
-                    output_index=asset.output_index, asset=self.asset(asset), last=True
-                )
-                yield pb.GenerationEvent(seq=seq, output=output)
+                message.output.output_index = asset.output_index
+                self._place(message.output.asset, asset)
+                message.output.last = True
             case events.Charged(micros, counted):
-                report = pb.UsageReport(charged_micros=micros)
+                message.usage.charged_micros = micros
                 if counted is not None:
-                    report.usage.CopyFrom(usage(counted))
-                yield pb.GenerationEvent(seq=seq, usage=report)
+                    _count(message.usage.usage, counted)
             case events.Completed(item):
-                done = pb.Completed(generation=self.generation(item))
-                yield pb.GenerationEvent(seq=seq, completed=done)
+                self._fill(message.completed.generation, item)
             case events.Failed(error, item):
-                failed = pb.Failed(status=to_status(error), generation=self.generation(item))
-                yield pb.GenerationEvent(seq=seq, failed=failed)
+                message.failed.status.CopyFrom(to_status(error))
+                self._fill(message.failed.generation, item)
 
     def output(
-        self, seq: int, asset: Asset, offset: int, data: bytes
-    ) -> Iterator[pb.GenerationEvent]:
+        self, seq: int, asset: Asset, offset: int, data: bytes, response: type[R]
+    ) -> Iterator[R]:
         """Bytes of an output from *offset*, in pieces; the asset goes with the first."""
         for start in range(0, len(data), PIECE):
             piece = data if len(data) <= PIECE else data[start : start + PIECE]
             at = offset + start
-            output = pb.Output(
-                output_index=asset.output_index,
-                offset=at,
-                data=piece,
-                last=at + len(piece) == asset.size_bytes,
-            )
+            message = response()
+            message.event.seq = seq
+            output = message.event.output
+            output.output_index = asset.output_index
+            output.offset = at
+            output.data = piece
+            output.last = at + len(piece) == asset.size_bytes
             if at == 0:
-                output.asset.CopyFrom(self.asset(asset))
-            yield pb.GenerationEvent(seq=seq, output=output)
+                self._place(output.asset, asset)
+            yield message
 
-    def _accepted(self, event: events.Accepted) -> pb.Accepted:
-        message = pb.Accepted(generation=self.generation(event.generation), replayed=event.replayed)
+    def _accept(self, message: pb.Accepted, event: events.Accepted) -> None:
+        self._fill(message.generation, event.generation)
+        message.replayed = event.replayed
         if event.rate_limit is not None:
             limit = event.rate_limit
             message.rate_limit.limit_requests = limit.limit
             message.rate_limit.remaining_requests = limit.remaining
             message.rate_limit.reset.FromMicroseconds(int(limit.reset_seconds * 1e6))
-        return message
 
 
-def usage(counted: Usage) -> resource.Usage:
+def _at(message: Timestamp, moment: datetime) -> None:
+    micros = (moment - _EPOCH) // _MICROSECOND
+    message.seconds = micros // 1_000_000
+    message.nanos = micros % 1_000_000 * 1_000
+
+
+def _report(message: resource.Generation, report: Report) -> None:
+    message.output_format = report.output_format
+    message.size = report.size
+    message.quality = report.quality
+    message.background = report.background
+    if report.usage is not None:
+        _count(message.usage, report.usage)
+
+
+def _count(message: resource.Usage, counted: Usage) -> None:
     """What a provider counted."""
-    return resource.Usage(
-        input_text_tokens=counted.input_text_tokens,
-        input_image_tokens=counted.input_image_tokens,
-        output_tokens=counted.output_tokens,
-        output_image_tokens=counted.output_image_tokens,
-    )
+    message.input_text_tokens = counted.input_text_tokens
+    message.input_image_tokens = counted.input_image_tokens
+    message.output_tokens = counted.output_tokens
+    if counted.output_image_tokens is not None:
+        message.output_image_tokens = counted.output_image_tokens
 
 
-def _preview(seq: int, preview: Preview) -> Iterator[pb.GenerationEvent]:
+def _preview(seq: int, preview: Preview, response: type[R]) -> Iterator[R]:
     data = preview.data.reveal()
     for start in range(0, len(data), PIECE):
         piece = data[start : start + PIECE]
-        partial = pb.Partial(
-            output_index=preview.output_index,
-            partial_index=preview.partial_index,
-            media_type=preview.media_type,
-            offset=start,
-            data=piece,
-            last=start + len(piece) == len(data),
-        )
-        yield pb.GenerationEvent(seq=seq, partial=partial)
+        message = response()
+        message.event.seq = seq
+        partial = message.event.partial
+        partial.output_index = preview.output_index
+        partial.partial_index = preview.partial_index
+        partial.media_type = preview.media_type
+        partial.offset = start
+        partial.data = piece
+        partial.last = start + len(piece) == len(data)
+        yield message

@@ -13,6 +13,7 @@ from core.caller import Caller, current_caller, current_request_id
 from core.engine import events
 from core.engine.admission import Admission, Slot
 from core.engine.engine import Engine, Ticket
+from core.engine.inputs import Inputs
 from core.engine.library import Library
 from core.engine.order import MAXIMUM_INLINE_BYTES
 from core.engine.outputs import Store
@@ -20,7 +21,7 @@ from core.errors import GatewayError, Reason
 from core.model import Asset, Kind
 from core.policy.deadlines import attempts_end
 from core.services import pages, parse
-from core.services.convert import KINDS, Converter, timestamp
+from core.services.convert import KINDS, Converter, R, timestamp
 from core.services.names import generation_id
 from core.status import to_status
 from reapi.v1 import generation_pb2 as resource
@@ -43,12 +44,14 @@ class GenerationService:
         admission: Admission,
         store: Store,
         converter: Converter,
+        inputs: Inputs,
     ) -> None:
         self._engine = engine
         self._library = library
         self._admission = admission
         self._store = store
         self._convert = converter
+        self._inputs = inputs
 
     async def Generate(self, requests: AsyncIterator[pb.GenerateRequest], context: Context) -> None:
         """Admit, then read the request, then stream what happens."""
@@ -59,7 +62,9 @@ class GenerationService:
             await context.send_initial_metadata(())
             start, attachments = await _receive(requests, slot)
             order = parse.order(start.spec, attachments, current_request_id())
-            if not start.detached:
+            order = await self._inputs.fetched(order, slot, caller.account_id)
+            detached = start.detached or start.until_accepted
+            if not detached:
                 order = replace(order, detached=False, ends=_ends(context))
             handed_over = True
             ticket = await self._engine.start(caller, order, slot)
@@ -67,17 +72,29 @@ class GenerationService:
             if not handed_over:
                 slot.release()
         finished = False
-        listening = None if start.detached else self._listen(caller, ticket, requests)
+        listening = None if detached else self._listen(caller, ticket, requests)
         try:
-            inline = start.spec.inline_outputs
             async with aclosing(ticket.watch()) as stream:
-                await self._send(stream, context, pb.GenerateResponse, inline=inline)
+                if start.until_accepted:
+                    await self._accept(stream, context)
+                else:
+                    inline = start.spec.inline_outputs
+                    await self._send(stream, context, pb.GenerateResponse, inline=inline)
             finished = True
         finally:
             if listening is not None:
                 listening.cancel()
             if not finished:
-                self._engine.caller_left(caller, ticket.generation.id, detached=start.detached)
+                self._engine.caller_left(caller, ticket.generation.id, detached=detached)
+
+    async def _accept(
+        self, stream: AsyncIterator[tuple[int, events.Event]], context: Context
+    ) -> None:
+        """Write only the first event: the caller will look for the rest."""
+        seq, event = await anext(stream)
+        assert isinstance(event, events.Accepted)
+        for message in self._convert.event(seq, event, pb.GenerateResponse):
+            await context.write(message)
 
     def _listen(
         self, caller: Caller, ticket: Ticket, requests: AsyncIterator[pb.GenerateRequest]
@@ -95,34 +112,33 @@ class GenerationService:
         self,
         stream: AsyncIterator[tuple[int, events.Event]],
         context: Context,
-        response: type[pb.GenerateResponse] | type[pb.WatchGenerationResponse],
+        response: type[R],
         *,
         inline: bool,
     ) -> None:
         """Write every event, the bytes of outputs too if *inline*."""
         async for seq, event in stream:
             if inline and isinstance(event, events.OutputReady):
+                if event.data is not None:
+                    data = event.data.reveal()
+                    for message in self._convert.output(seq, event.asset, 0, data, response):
+                        await context.write(message)
+                    continue
                 try:
-                    async for message in self._with_bytes(seq, event):
-                        await context.write(response(event=message))
+                    async for message in self._stored(seq, event.asset, response):
+                        await context.write(message)
                 except FileNotFoundError:
                     failed = pb.Failed(status=to_status(_not_retained()))
                     await context.write(response(event=pb.GenerationEvent(seq=seq, failed=failed)))
                     return
                 continue
-            for message in self._convert.event(seq, event):
-                await context.write(response(event=message))
+            for message in self._convert.event(seq, event, response):
+                await context.write(message)
 
-    async def _with_bytes(
-        self, seq: int, event: events.OutputReady
-    ) -> AsyncIterator[pb.GenerationEvent]:
-        if event.data is not None:
-            for message in self._convert.output(seq, event.asset, 0, event.data.reveal()):
-                yield message
-            return
+    async def _stored(self, seq: int, asset: Asset, response: type[R]) -> AsyncIterator[R]:
         offset = 0
-        async for data in self._store.read(event.asset.name):
-            for message in self._convert.output(seq, event.asset, offset, data):
+        async for data in self._store.read(asset.name):
+            for message in self._convert.output(seq, asset, offset, data, response):
                 yield message
             offset += len(data)
 
@@ -130,14 +146,16 @@ class GenerationService:
         self, request: pb.CreateGenerationRequest, context: Context
     ) -> pb.CreateGenerationResponse:
         """Start and return at once."""
+        caller = current_caller()
         slot = self._admission.enter()
         try:
             slot.grow(request.ByteSize())
             order = parse.order(request.spec, (), current_request_id())
-        except GatewayError:
+            order = await self._inputs.fetched(order, slot, caller.account_id)
+        except BaseException:  # a caller who leaves during a fetch, too
             slot.release()
             raise
-        ticket = await self._engine.start(current_caller(), order, slot)
+        ticket = await self._engine.start(caller, order, slot)
         return pb.CreateGenerationResponse(generation=self._convert.generation(ticket.generation))
 
     async def GetGeneration(
@@ -145,6 +163,7 @@ class GenerationService:
     ) -> pb.GetGenerationResponse:
         """Read one."""
         item = await self._library.find(current_caller().account_id, generation_id(request.name))
+        item = self._engine.with_progress(item)
         return pb.GetGenerationResponse(generation=self._convert.generation(item))
 
     async def ListGenerations(
@@ -156,7 +175,9 @@ class GenerationService:
         items = found[: page.size]
         more = len(found) > page.size
         return pb.ListGenerationsResponse(
-            generations=[self._convert.generation(item) for item in items],
+            generations=[
+                self._convert.generation(self._engine.with_progress(item)) for item in items
+            ],
             next_page_token=pages.token(page, items[-1].id) if more else "",
         )
 
@@ -201,7 +222,7 @@ class GenerationService:
             )
         if await self._store.find(found.name) is None:
             raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.")
-        yield pb.ReadAssetResponse(asset=self._stored(found))
+        yield pb.ReadAssetResponse(asset=self._without_link(found))
         if request.offset == found.size_bytes:
             return
         try:
@@ -210,7 +231,7 @@ class GenerationService:
         except FileNotFoundError:
             raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.") from None
 
-    def _stored(self, asset: Asset) -> resource.Asset:
+    def _without_link(self, asset: Asset) -> resource.Asset:
         return resource.Asset(
             output_index=asset.output_index,
             media_type=asset.media_type,

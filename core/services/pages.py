@@ -1,4 +1,8 @@
-"""Pages of lists: sizes, and tokens that are bound to their request."""
+"""Pages of lists: sizes, and where a page begins.
+
+A page follows a generation. Our own token names it and is bound to the request that it came
+from; its id in any rendering does as well, since OpenAI's `after` is the id of an item.
+"""
 
 import base64
 import binascii
@@ -10,6 +14,7 @@ from uuid import UUID
 from core.engine.records import Listing
 from core.errors import GatewayError, Reason
 from core.model import Kind
+from core.services.names import generation_id
 from reapi.v1 import generation_service_pb2 as pb
 
 DEFAULT_SIZE = 20
@@ -35,7 +40,10 @@ class Page:
 
 
 def parse(request: pb.ListGenerationsRequest, kinds: frozenset[Kind]) -> Page:
-    """Read a request; raises INVALID_PARAMETER for a negative size or a foreign token."""
+    """Read a request; raises INVALID_PARAMETER for a negative size or a foreign token.
+
+    An id is not looked up: pages go by its time, whether it is still there or not.
+    """
     if request.page_size < 0:
         raise GatewayError(
             Reason.INVALID_PARAMETER, "page_size must not be negative.", parameter="page_size"
@@ -48,13 +56,21 @@ def parse(request: pb.ListGenerationsRequest, kinds: frozenset[Kind]) -> Page:
     page = Page(size, kinds, frozenset(request.models), request.oldest_first, None)
     if not request.page_token:
         return page
-    after = _read_token(page, request.page_token)
+    after = _after(page, request.page_token)
     return Page(size, page.kinds, page.models, page.oldest_first, after)
 
 
 def token(page: Page, last: UUID) -> str:
     """The token of the page after *last*."""
     return base64.urlsafe_b64encode(last.bytes + _digest(page)).decode()
+
+
+def _after(page: Page, text: str) -> UUID:
+    # 32 hex digits would be base64 too, but no token of ours: its bytes are random.
+    try:
+        return generation_id(text)
+    except GatewayError:
+        return _read_token(page, text)
 
 
 def _read_token(page: Page, text: str) -> UUID:

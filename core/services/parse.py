@@ -33,9 +33,23 @@ ROLES = {
     parameters.Input.ROLE_AUDIO: Role.AUDIO,
 }
 _REQUEST_ID_LENGTH = 255
-_INPUT_NAME = re.compile(r"(image|mask|first_frame|last_frame|video|audio)(\[[0-9]{0,3}\])?\Z")
-"""What a caller may call an input: errors name it, and are kept."""
-_ENDPOINTS = frozenset({"/v1/images/generations", "/v1/images/edits"})
+_INPUT_NAME = re.compile(
+    r"(?:image|images|mask|video|audio|first_frame|last_frame|input_reference|reference_images"
+    r"|image_urls|video_urls|audio_urls|mask_url|image_with_roles)"
+    r"(?:\[[0-9]{0,3}\])?(?:\.(?:url|image_url))?\Z"
+)
+"""What a caller may call an input in any dialect: errors name it, and are kept."""
+_URL = re.compile(r"(https?://|data:)", re.IGNORECASE)
+_ENDPOINTS = frozenset(
+    {
+        "/v1/images/generations",
+        "/v1/images/edits",
+        "/v1/videos",
+        "/api/v1/images/generations",
+        "/api/v1/videos/generations",
+        "/api/v1/generations",
+    }
+)
 """Route templates of bridges. Kept with the generation, so it must be one of these texts."""
 
 
@@ -124,11 +138,14 @@ def _input(item: parameters.Input, number: int, attachments: Sequence[bytes]) ->
                 Reason.INVALID_PARAMETER, "There is no attachment of this index.", parameter=name
             )
         case "uri":
-            raise GatewayError(
-                Reason.INVALID_PARAMETER,
-                "Inputs by URL are not supported yet; send the file itself.",
-                parameter=name,
-            )
+            if not _URL.match(item.uri):
+                raise GatewayError(
+                    Reason.INVALID_INPUT,
+                    f"`{name}` must be an http, https or data URL.",
+                    parameter=name,
+                )
+            role = ROLES.get(item.role, Role.IMAGE)
+            return RawInput(role, Body(b""), name, Body(item.uri))
         case _:
             raise GatewayError(Reason.MISSING_PARAMETER, "The input has no source.", parameter=name)
     return RawInput(ROLES.get(item.role, Role.IMAGE), Body(data), name)

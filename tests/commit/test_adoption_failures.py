@@ -54,7 +54,7 @@ class Failing:
             else LeasesSql(house.pool)
         )
         commits: Commits = self
-        made = Adoption(leases, self, commits, lambda id_: False, self.on_defect)
+        made = Adoption(leases, self, commits, lambda id_: False, on_defect=self.on_defect)
         return await made.run(await leases.acquire(uuid4()))
 
     def on_defect(self, id_: UUID, defect: CommitRejected) -> None:

@@ -3,13 +3,19 @@
 import asyncio
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from core.catalog.loader import load, shipped_files
 from core.catalog.source import Layers, read
-from core.engine.catalogue_versions import CatalogueChanged, activate, price_rows
+from core.engine.catalogue_versions import (
+    CatalogueChanged,
+    activate,
+    price_rows,
+    refuse_changes,
+)
 from tests.fix_commit import PostgresHouse
 
 PAST, FUTURE = "2026-04-21", "2999-01-01T00:00:00+00:00"
@@ -85,6 +91,21 @@ async def test_what_does_not_change_an_amount_is_activated(
     await activated(postgres_house, content)
 
     assert await stored(postgres_house) == [before, content]
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [{"resolutions": {"1k": 1_600_000}}, {"parameters": {"resolution": {"values": ["1k"]}}}],
+    ids=["as classes of its sizes", "as a parameter"],
+)
+def test_a_resolution_that_was_not_offered_may_cost_anything(offer: dict[str, Any]) -> None:
+    before = json.loads(catalogue(row("7"), **offer))
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+
+    refuse_changes(before, json.loads(catalogue(row("7"), row("9", resolution="2k"))), now)
+
+    with pytest.raises(CatalogueChanged):
+        refuse_changes(before, json.loads(catalogue(row("7"), row("9", resolution="1k"))), now)
 
 
 async def test_a_version_that_returns_is_the_active_one_again(

@@ -1,8 +1,8 @@
 """Who may act for a generation, and what becomes of it when nobody does any more."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,12 +15,34 @@ from core.engine.adoption import Adoption
 from core.engine.leases import LEASE_SECONDS, MARGIN_SECONDS, LeaseKeeper
 from core.engine.leases_memory import MemoryLeases
 from core.engine.leases_sql import LeasesSql
-from core.engine.records import AlreadyTerminal, NewGeneration, NoteJob
+from core.engine.records import (
+    AlreadyTerminal,
+    AttemptRecord,
+    NewGeneration,
+    NoteJob,
+    Stray,
+)
 from core.errors import GatewayError, Reason
 from core.model import AttemptState, GenerationState
 from storage.commits import Commit, Committed, Refused
 from storage.pool import StorageUnavailable
 from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse
+
+
+class JobFinisher:
+    """Who polls jobs: is offered those with an id, and is busy."""
+
+    def __init__(self) -> None:
+        self.offered: list[tuple[UUID, str, int]] = []
+
+    def job_of(self, attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
+        return next((item for item in attempts if item.upstream_job_id), None)
+
+    async def adopt(
+        self, stray: Stray, attempts: Sequence[AttemptRecord], job: AttemptRecord, epoch: int
+    ) -> bool:
+        self.offered.append((stray.id, job.upstream_job_id, epoch))
+        return False
 
 
 @dataclass
@@ -29,6 +51,7 @@ class Office:
 
     house: House
     leases: MemoryLeases | LeasesSql
+    jobs: "JobFinisher" = field(default_factory=lambda: JobFinisher())
 
     async def pass_time(self, seconds: float) -> None:
         """Everything that has a lease gets that much closer to its end."""
@@ -48,7 +71,9 @@ class Office:
     async def adopt(self, epoch: int, *running: NewGeneration) -> int:
         """One pass of the process of *epoch*, which works on *running*."""
         known = {new.id for new in running}
-        adoption = Adoption(self.leases, self.house.reads, self.house.committer, known.__contains__)
+        adoption = Adoption(
+            self.leases, self.house.reads, self.house.committer, known.__contains__, self.jobs
+        )
         return await adoption.run(epoch)
 
 
@@ -300,7 +325,8 @@ async def test_a_job_upstream_is_left_to_who_polls_it(office: Office, customer: 
 
     assert await office.adopt(alive) == 0
     (stray,) = await office.leases.strays(10, UUID(int=0))
-    assert (stray.id, stray.has_job, stray.hold_id) == (new.id, True, new.hold_id)
+    assert (stray.id, stray.hold_id) == (new.id, new.hold_id)
+    assert office.jobs.offered == [(new.id, "job-1", alive)]
 
 
 async def test_our_own_generation_that_we_do_not_know_is_voided_after_a_minute(

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from core.body import Body
+from core.engine.records import Listing
 from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError
 from core.model import Acknowledged, Preview
 from reapi.v1 import billing_service_pb2, billing_service_pb2_grpc
@@ -129,6 +130,22 @@ async def test_a_detached_generation_outlives_its_caller(channel, core):
     release.set()
     await core.settled()
 
+    assert await core.balance() == (993, 0)
+
+
+async def test_a_call_until_accepted_ends_there_and_leaves_no_orphan(channel, core):
+    release = asyncio.Event()
+    core.upstream.play("openai-a", (release, *DELIVERY))
+    first = await generate(channel, start(until_accepted=True, spec={"request_id": "one"}))
+    again = await generate(channel, start(until_accepted=True, spec={"request_id": "one"}))
+    (row,) = await core.records.generations(core.account, Listing(10))
+
+    assert (kinds(first), kinds(again)) == (["accepted"], ["accepted"])
+    assert [event.accepted.replayed for event in (*first, *again)] == [False, True]
+    assert row.orphaned_at is None
+    assert core.engine.running == 1
+    release.set()
+    await core.settled()
     assert await core.balance() == (993, 0)
 
 

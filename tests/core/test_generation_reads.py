@@ -39,6 +39,30 @@ async def test_get_list_watch_and_delete_see_only_the_accounts_own(channel, core
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
+async def test_a_page_may_begin_after_any_generation_by_its_id(channel):
+    stub = rpc.GenerationServiceStub(channel)
+    names = [(await generate(channel, start()))[-1].completed.generation.name for _ in range(3)]
+    digits = names[1].removeprefix("generations/")
+    for id_ in (names[1], f"gen_{digits}", f"video_{digits}", f"task_{digits}", digits):
+        for oldest_first, found in ((False, names[0]), (True, names[2])):
+            page = await stub.ListGenerations(
+                pb.ListGenerationsRequest(page_token=id_, oldest_first=oldest_first),
+                metadata=METADATA,
+            )
+
+            assert [item.name for item in page.generations] == [found]
+
+
+@pytest.mark.parametrize("token", ["video_1", "generations/", "gen_" + "g" * 32, "A" * 32, "0x"])
+async def test_a_page_token_that_is_none_is_refused(channel, token):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rpc.GenerationServiceStub(channel).ListGenerations(
+            pb.ListGenerationsRequest(page_token=token), metadata=METADATA
+        )
+
+    assert dict(reason_of(caught.value).metadata) == {"parameter": "page_token"}
+
+
 @pytest.mark.parametrize(
     "name", ["", "generations/x", "generations/" + "0" * 32, "gen_" + "1" * 32]
 )
@@ -65,7 +89,13 @@ async def test_what_is_not_built_says_so(channel):
 
 @pytest.mark.parametrize(
     ("told", "kept"),
-    [("/v1/images/edits", "/v1/images/edits"), ("", ""), ("a canary prompt", "")],
+    [
+        ("/v1/images/edits", "/v1/images/edits"),
+        ("/v1/videos", "/v1/videos"),
+        ("/api/v1/videos/generations", "/api/v1/videos/generations"),
+        ("", ""),
+        ("a canary prompt", ""),
+    ],
 )
 async def test_only_known_routes_are_kept_as_endpoint(channel, core, told, kept):
     await generate(channel, start(spec={"endpoint": told}))
@@ -89,10 +119,20 @@ async def test_a_providers_echo_in_its_report_is_not_kept(channel, core):
     assert "canary" not in str(core.records.__dict__)
 
 
-async def test_a_callers_text_cannot_pass_for_the_name_of_an_input(channel, core):
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        *((name, name) for name in ("image", "image[]", "mask", "input_reference")),
+        *((name, name) for name in ("images[3].image_url", "image_with_roles[0].url")),
+        *((name, name) for name in ("image_urls[31]", "mask_url", "reference_images[2]")),
+        *((name, "inputs[0]") for name in ("", "a canary", "image[canary]", "image.canary")),
+        *((name, "inputs[0]") for name in ("image[0].url.url", "image_urls[0000]", "mask\n")),
+    ],
+)
+async def test_only_known_names_of_inputs_are_repeated(channel, told, named):
     asked = start()
-    asked.start.spec.parameters.inputs.add(inline=b"no image", parameter="a canary")
+    asked.start.spec.parameters.inputs.add(inline=b"no image", parameter=told)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await generate(channel, asked)
 
-    assert dict(reason_of(caught.value).metadata) == {"parameter": "inputs[0]"}
+    assert dict(reason_of(caught.value).metadata) == {"parameter": named}

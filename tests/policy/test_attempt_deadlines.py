@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import Phase
-from core.model import Deadlines, Kind
-from core.policy.deadlines import SLA_SECONDS, attempts_end, effective, expires, sla_ends
+from core.model import Deadlines
+from core.policy.deadlines import attempts_end, effective
 
 CHANNEL = Deadlines(connect=1, acknowledge=2, first_byte=5, idle=5, total=60)
 
@@ -33,29 +32,6 @@ def test_an_attempt_with_no_time_left_is_not_begun(remaining) -> None:
 )
 def test_a_second_or_a_tenth_is_kept_for_storing_and_answering(deadline, ends) -> None:
     assert attempts_end(100.0, deadline) == pytest.approx(ends)
-
-
-@pytest.mark.parametrize(
-    ("phase", "seconds"),
-    [
-        (Phase.CONNECT, 1),
-        (Phase.ACKNOWLEDGE, 2),
-        (Phase.FIRST_BYTE, 5),
-        (Phase.BODY, 5),
-        (Phase.DONE, 5),
-    ],
-)
-def test_silence_is_decided_at_the_deadline_of_its_phase(phase, seconds) -> None:
-    assert expires(CHANNEL, phase, entered=10.0, started=9.0) == 10.0 + seconds
-
-
-def test_no_phase_outlives_the_attempt() -> None:
-    assert expires(CHANNEL, Phase.BODY, entered=68.0, started=9.0) == 69.0
-
-
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_kind_is_given_up_some_day(kind) -> None:
-    assert sla_ends(kind, 7.0) == 7.0 + SLA_SECONDS[kind]
 
 
 @given(st.floats(0.05, 1e4), st.floats(0.05, 1e4))

@@ -1,0 +1,165 @@
+"""Ends generations: outputs in their place, then the last commit, and only then the last events."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import ceil
+from time import monotonic
+
+from billing.pricing import share
+from core.engine.attempts import Course, Made
+from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden, not_ours
+from core.engine.events import Charged, Completed, Failed, Live, OutputReady
+from core.engine.outputs import Kept, Store, discard, keep
+from core.engine.records import AssetRecord
+from core.errors import GatewayError, Reason
+from core.log import Emit, GenerationEnded, defect
+from core.model import Failure, Generation, GenerationState, Report
+from core.values import dataclass
+from storage.commits import CommitRejected, CommitUnanswered, Refused
+
+_ROUNDING = 0.1
+"""Seconds by which a file may be longer than what was asked for, without being charged for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A generation that runs, as far as its end is concerned."""
+
+    entry: Entry
+    accepted: Generation
+    live: Live
+    seconds: int = 0
+    """Of each output, that the quote is for; 0 where they are not counted."""
+
+    def charge(self, delivered: int, seconds: float) -> int:
+        """What *delivered* outputs of *seconds* each cost; 0 seconds: nobody knows how long.
+
+        Never more than the quote, which is what is held.
+        """
+        quoted, count = self.accepted.quoted_micros, self.accepted.requested_count
+        if not self.seconds:
+            return share(quoted, delivered, count)
+        made = min(self.seconds, ceil(seconds - _ROUNDING)) if seconds > 0 else self.seconds
+        return share(quoted, delivered * max(1, made), count * self.seconds)
+
+
+class Closing:
+    """The ends of generations."""
+
+    def __init__(self, books: Bookkeeper, store: Store, emit: Emit) -> None:
+        self._books = books
+        self._store = store
+        self._emit = emit
+
+    async def deliver(self, case: Case, made: Made, course: Course) -> None:
+        """Keep the outputs, settle, and only then show them."""
+        kept = await self._kept(case, made)
+        length = max((item.seconds for item in kept), default=0.0)
+        charged = case.charge(len(kept), made.report.seconds or length)
+        duration_ms = round((made.report.seconds or length) * 1000)
+        report = _sized(made.report, kept[0].record) if duration_ms else made.report
+        outcome = Outcome(
+            GenerationState.SUCCEEDED,
+            tuple(course.records),
+            made.channel,
+            assets=tuple([item.record for item in kept]),
+            charged_micros=charged,
+            duration_ms=duration_ms,
+            report=report,
+        )
+        if not await self._close(case, outcome, kept):
+            return
+        ended = replace(
+            case.accepted,
+            state=GenerationState.SUCCEEDED,
+            ended_at=datetime.now(UTC),
+            delivered_count=len(kept),
+            charged_micros=charged,
+            channel=made.channel,
+            attempt_count=len(course.records),
+            assets=tuple([item.asset for item in kept]),
+            report=report,
+            duration_ms=duration_ms or case.accepted.duration_ms,
+        )
+        outputs = [OutputReady(item.asset, item.data) for item in kept]
+        case.live.publish(*outputs, Charged(charged, made.report.usage), Completed(ended))
+        self._report(ended, course)
+
+    async def fail(self, case: Case, error: GatewayError, course: Course) -> None:
+        """Void, and say why."""
+        case.live.finishing = True
+        cancelled = error.reason is Reason.CANCELLED
+        state = GenerationState.CANCELLED if cancelled else GenerationState.FAILED
+        channel = course.records[-1].channel if course.records else ""
+        outcome = Outcome(state, tuple(course.records), channel, error)
+        try:
+            await self._books.close(case.entry, outcome)
+        except (CommitUnanswered, CommitRejected) as unrecorded:
+            # The stray pass voids it later; the caller is told now.
+            self._emit(defect("void", unrecorded))
+        failed = _failed(case.accepted, error, outcome)
+        case.live.publish(Failed(error, failed))
+        self._report(failed, course)
+
+    async def _kept(self, case: Case, made: Made) -> list[Kept]:
+        """All outputs in their places; those of a channel that hosts them are there already."""
+        if not made.finals:
+            return list(made.kept)
+        now = datetime.now(UTC)
+        try:
+            kept = await keep(self._store, case.entry.id, made.finals, made.probes, now)
+        except OSError:
+            await self._discard(made.kept)
+            raise GatewayError(
+                Reason.STORAGE_UNAVAILABLE, "The output could not be stored.", retry_after=1
+            ) from None
+        return [*made.kept, *kept] if made.kept else kept
+
+    async def _close(self, case: Case, outcome: Outcome, kept: list[Kept]) -> bool:
+        """Commit the end; False when it was not ours to end, and then the caller is told."""
+        try:
+            verdict = await self._books.close(case.entry, outcome)
+        except CommitUnanswered:
+            return True  # the operator bears it: it was made, so it is delivered (semantics.md 16)
+        is_refused = isinstance(verdict, Refused)
+        if is_refused or case.live.delete_asked or is_hidden(verdict):
+            await self._discard(kept)
+        if not is_refused:
+            return True
+        error = not_ours()
+        case.live.publish(Failed(error, _failed(case.accepted, error, outcome)))
+        return False
+
+    async def _discard(self, kept: Sequence[Kept]) -> None:
+        with suppress(OSError):
+            await discard(self._store, [item.asset for item in kept])
+
+    def _report(self, ended: Generation, course: Course) -> None:
+        reason = ended.failure.reason if ended.failure is not None else ""
+        milliseconds = (monotonic() - course.accepted) * 1000
+        self._emit(
+            GenerationEnded(
+                ended.model, ended.channel, ended.state, reason, ended.attempt_count, milliseconds
+            )
+        )
+
+
+def _sized(report: Report, made: AssetRecord) -> Report:
+    """What a provider of videos says, with the size that its file has."""
+    if report.size or not made.width:
+        return report
+    return replace(report, size=f"{made.width}x{made.height}")
+
+
+def _failed(accepted: Generation, error: GatewayError, outcome: Outcome) -> Generation:
+    return replace(
+        accepted,
+        state=outcome.state,
+        ended_at=datetime.now(UTC),
+        charged_micros=0,
+        channel=outcome.channel,
+        attempt_count=max(1, len(outcome.attempts)),
+        failure=Failure(error.reason, error.metadata),
+    )

@@ -1,0 +1,235 @@
+"""Follows jobs at providers: submits, looks until they end, finds again what got lost.
+
+A look that fails never ends a job: the provider's word does, or the caller's wish with the
+provider's consent, or the SLA, after which the operator bears a late bill (design.md 5,
+semantics.md 18 and 22, providers.md 10.5). Each job waits in a timer of the event loop, whose
+heap is the poll heap; a callback of the provider only shortens the wait.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from core.engine.bookkeeping import Bookkeeper, Entry
+from core.engine.events import Live, Progress
+from core.engine.records import AttemptRecord
+from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, describe
+from core.log import Emit, defect
+from core.model import Ask, Channel
+from core.policy.polling import Schedule, is_absent, look_delay, page_ends, search_delay
+from core.providers import JOB_DIALECTS
+from core.providers.jobs import Broken, JobDialect, Made, Stopped, Working
+from core.providers.wire import Call, Reply
+from storage.commits import CommitRejected, CommitUnanswered
+
+GONE_SECONDS = 30.0
+"""A job that was just made may not be listed everywhere yet (providers.md 10.5)."""
+GONE_LOOKS = 3
+MAXIMUM_PAGES = 50
+
+
+class Calls(Protocol):
+    """The driver, as far as jobs need it."""
+
+    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+        """The whole answer; raises UpstreamError."""
+        ...
+
+
+@dataclass(slots=True)
+class Pursuit:
+    """One job on one channel, and what is known of it. Times are monotonic, in seconds."""
+
+    channel: Channel
+    entry: Entry
+    live: Live
+    number: int
+    """Of the attempt."""
+    mark: UUID
+    sla_ends: float
+    sent_at: float
+    sent_wall: float
+    """The same in seconds since 1970, generously early."""
+    job_id: str = ""
+    is_fate_unknown: bool = False
+
+    @property
+    def dialect(self) -> JobDialect:
+        """How its provider speaks."""
+        return JOB_DIALECTS[self.channel.dialect]
+
+
+class Jobs:
+    """Drives jobs; *chance* gives random numbers in [0, 1), *callbacks* a job's callback URL."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        books: Bookkeeper,
+        emit: Emit,
+        chance: Callable[[], float],
+        callbacks: Callable[[Pursuit], str] = lambda _pursuit: "",
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._calls = calls
+        self._books = books
+        self._emit = emit
+        self._chance = chance
+        self._callbacks = callbacks
+        self._now = now
+
+    async def submit(self, pursuit: Pursuit, ask: Ask, started_ms: int) -> int:
+        """Make the job; returns the HTTP status. Raises UpstreamError, and NOT_OURS.
+
+        The first attempt was written with the hold; a later one is written here, before bytes
+        leave (semantics.md 18).
+        """
+        channel, dialect = pursuit.channel, pursuit.dialect
+        if pursuit.number > 1:
+            record = AttemptRecord(
+                pursuit.number, channel.name, pursuit.mark, started_ms=started_ms
+            )
+            await self._books.submit(pursuit.entry, record)
+        call = dialect.submit(ask, channel, pursuit.mark, self._callbacks(pursuit))
+        pursuit.sent_at = self._now()
+        reply = await self._calls.call(call, channel)
+        try:
+            pursuit.job_id = dialect.submitted(reply, ask)
+        except UpstreamError as error:
+            error.phase, error.http_status = Phase.BODY, reply.status
+            raise
+        await self._note(pursuit)
+        return reply.status
+
+    async def follow(self, pursuit: Pursuit) -> Made:
+        """Wait for the end of the job. Raises UpstreamError when it ended without outputs.
+
+        Raises GatewayError CANCELLED when the provider stopped it at the caller's wish,
+        UPSTREAM_TIMEOUT at the SLA, and NOT_OURS.
+        """
+        schedule = Schedule(pursuit.channel.poll_seconds, self._now())
+        while True:
+            await self._rest(pursuit, look_delay(schedule, self._now(), self._chance()))
+            try:
+                state = await self._look(pursuit)
+            except UpstreamError as error:
+                schedule.failed()
+                if error.fault is Fault.NOT_FOUND and self._is_gone(pursuit, schedule):
+                    raise
+                continue
+            schedule.answered()
+            match state:
+                case Made():
+                    return state
+                case Broken(failure):
+                    raise _ended(failure)
+                case Stopped():
+                    if pursuit.live.cancel_asked:
+                        raise _cancelled()
+                    raise UpstreamError(Fault.SERVER_ERROR, Phase.BODY)
+                case Working():
+                    _tell(pursuit.live, state)
+                    if pursuit.live.cancel_asked and await self._cancel(pursuit, state):
+                        raise _cancelled()
+
+    async def find(self, pursuit: Pursuit) -> bool:
+        """Whether the provider has the job, by its mark; takes until that is certain.
+
+        Raises GatewayError UPSTREAM_TIMEOUT at the SLA, and NOT_OURS.
+        """
+        await self._set_fate(pursuit, is_unknown=True)
+        lost_at, misses, tries = self._now(), 0, 0
+        while True:
+            await self._rest(pursuit, search_delay(tries, self._chance()))
+            tries += 1
+            try:
+                job_id = await self._search(pursuit)
+            except UpstreamError:
+                misses = 0
+                continue
+            if job_id is None:  # the provider has no list: only the SLA ends this
+                continue
+            if job_id:
+                pursuit.job_id = job_id
+                await self._note(pursuit)
+                await self._set_fate(pursuit, is_unknown=False)
+                return True
+            misses += 1
+            if is_absent(misses, self._now() - lost_at):
+                return False
+
+    async def _rest(self, pursuit: Pursuit, seconds: float) -> None:
+        """Wait for the next look; the SLA ends it all."""
+        now = self._now()
+        await pursuit.live.pause(max(0.0, min(seconds, pursuit.sla_ends - now)))
+        now = self._now()
+        if now >= pursuit.sla_ends:
+            reason = Reason.UPSTREAM_TIMEOUT
+            raise GatewayError(reason, describe(reason))
+        if now >= pursuit.sent_at + pursuit.channel.job_seconds:
+            await self._set_fate(pursuit, is_unknown=True)
+
+    async def _look(self, pursuit: Pursuit) -> "Working | Made | Broken | Stopped":
+        call = pursuit.dialect.look(pursuit.job_id, pursuit.channel)
+        reply = await self._calls.call(call, pursuit.channel)
+        return pursuit.dialect.state(reply)
+
+    def _is_gone(self, pursuit: Pursuit, schedule: Schedule) -> bool:
+        is_settled = self._now() - pursuit.sent_at >= GONE_SECONDS
+        return is_settled and schedule.failures >= GONE_LOOKS
+
+    async def _cancel(self, pursuit: Pursuit, state: Working) -> bool:
+        """Ask the provider to stop it; False when it goes on, which is charged."""
+        call = pursuit.dialect.cancel(pursuit.job_id, pursuit.channel, state)
+        if call is None:
+            return False
+        try:
+            return pursuit.dialect.cancelled(await self._calls.call(call, pursuit.channel))
+        except UpstreamError:
+            return False
+
+    async def _search(self, pursuit: Pursuit) -> str | None:
+        """The job's id; empty if no page has it, None if there are no pages."""
+        for page in range(1, MAXIMUM_PAGES + 1):
+            call = pursuit.dialect.find(pursuit.channel, page)
+            if call is None:
+                return None
+            reply = await self._calls.call(call, pursuit.channel)
+            found = pursuit.dialect.found(reply, pursuit.mark)
+            if found.job_id or page_ends(found.is_last, found.oldest, pursuit.sent_wall):
+                return found.job_id
+        return None  # older than we may look: nobody can say that it is absent
+
+    async def _note(self, pursuit: Pursuit) -> None:
+        """Record the job's id. Without a database the looks go on: the end is recorded anyhow."""
+        try:
+            await self._books.note_job(pursuit.entry, pursuit.number, pursuit.job_id)
+        except (CommitUnanswered, CommitRejected) as unrecorded:
+            self._emit(defect("job", unrecorded))
+
+    async def _set_fate(self, pursuit: Pursuit, *, is_unknown: bool) -> None:
+        if pursuit.is_fate_unknown is not is_unknown:
+            pursuit.is_fate_unknown = is_unknown
+            with suppress(CommitUnanswered):
+                await self._books.note_fate(pursuit.entry, is_unknown=is_unknown)
+
+
+def _tell(live: Live, state: Working) -> None:
+    if state.percent is not None and state.percent != live.percent:
+        live.percent = state.percent
+        live.publish(Progress(state.percent))
+
+
+def _cancelled() -> GatewayError:
+    return GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+
+
+def _ended(error: UpstreamError) -> UpstreamError:
+    """A job that has ended leaves nothing unknown, whatever its failure is called."""
+    if error.fault in (Fault.TIMEOUT, Fault.LOST, Fault.INVALID_RESPONSE):
+        error.fault = Fault.SERVER_ERROR
+    error.phase = Phase.BODY
+    return error
