@@ -20,10 +20,12 @@ class Connection:
     server that calls `close`, the caller counts as present for ever.
     """
 
-    __slots__ = ("lost", "on_lost")
+    __slots__ = ("arrived", "lost", "on_lost")
 
     def __init__(self) -> None:
         self.lost = False
+        self.arrived = False
+        """Whether the whole request is here: then reading its body never waits."""
         self.on_lost: Callable[[], object] | None = None
         """Called once, from the event loop, when the connection closes."""
 

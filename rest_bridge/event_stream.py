@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from reapi.v1 import generation_service_pb2
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
-from rest_bridge.headers import EVENT_STREAM
+from rest_bridge.headers import EVENT_STREAM, NO_STORE
 from rest_bridge.proto_json import encode
 from rest_bridge.server_stream import ServerStream
 from rest_bridge.sse import PING, event, message_frame
@@ -41,9 +41,11 @@ async def with_heartbeat(
 
 
 async def relay(stream: ServerStream[Message], exchange: Exchange) -> None:
-    """Answer with the messages of *stream* as events, until it ends.
+    """Answer with the messages of *stream* as events, until it or its generation ends.
 
-    Events of a generation have their `seq` as id, so that `Last-Event-ID` resumes.
+    Events of a generation have their `seq` as id, so that `Last-Event-ID` resumes. A
+    browser's EventSource comes back by itself after the last event, too: 204 tells it
+    to stop.
     """
 
     async def send(data: bytes) -> None:
@@ -61,13 +63,25 @@ async def relay(stream: ServerStream[Message], exchange: Exchange) -> None:
             if message is None:
                 break
             await send(_frame(message))
+            if _is_terminal(message):
+                break
     except ApiError as error:
         if not exchange.started:
             raise
         await exchange.write(message_frame(error.body()))
     if not exchange.started:
-        await exchange.start(200, EVENT_STREAM)
+        if b"last-event-id" in exchange.headers:
+            await exchange.start(204, (NO_STORE,))
+        else:
+            await exchange.start(200, EVENT_STREAM)
     await exchange.write(b"", more=False)
+
+
+def _is_terminal(message: Message) -> bool:
+    """Whether nothing may follow: the generation has ended."""
+    return isinstance(
+        message, generation_service_pb2.WatchGenerationResponse
+    ) and message.event.WhichOneof("event") in {"completed", "failed"}
 
 
 def _frame(message: Message) -> bytes:

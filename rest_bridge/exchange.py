@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from rest_bridge.asgi import ClientGone, Connection, Receive, Scope, Send, connection_of
+from rest_bridge.asgi import (
+    ClientGone,
+    Connection,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    connection_of,
+)
 from rest_bridge.errors import ApiError
 from rest_bridge.headers import EXPOSED, JSON, NO_STORE, OPENAI_VERSION, Header, Headers
 from rest_bridge.settings import BridgeSettings
@@ -176,15 +184,10 @@ class Exchange:
 
     async def _chunk(self, reading: _Reading) -> tuple[bytes, bool]:
         """The next piece, counted and held, and whether there are more."""
-        settings = self.settings
-        paced = settings.body_grace_seconds + reading.received / settings.body_bytes_per_second
-        # However steadily it drips, a body has no longer than its answer may take.
-        left = min(paced, settings.sync_seconds) - (monotonic() - reading.begin)
-        try:
-            async with asyncio.timeout(min(settings.body_idle_seconds, left)):
-                message = await self._receive()
-        except TimeoutError:
-            raise ApiError("REQUEST_TIMEOUT") from None
+        if self.connection.arrived:
+            message = await self._receive()
+        else:
+            message = await self._awaited(reading)
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
@@ -194,6 +197,18 @@ class Exchange:
         self._budget.take(len(chunk))
         self._held += len(chunk)
         return chunk, message.get("more_body", False)
+
+    async def _awaited(self, reading: _Reading) -> Message:
+        """What comes next of a body that is still on its way."""
+        settings = self.settings
+        paced = settings.body_grace_seconds + reading.received / settings.body_bytes_per_second
+        # However steadily it drips, a body has no longer than its answer may take.
+        left = min(paced, settings.sync_seconds) - (monotonic() - reading.begin)
+        try:
+            async with asyncio.timeout(min(settings.body_idle_seconds, left)):
+                return await self._receive()
+        except TimeoutError:
+            raise ApiError("REQUEST_TIMEOUT") from None
 
     def hold(self, count: int) -> None:
         """Count *count* bytes of outputs into the budget until the exchange ends."""

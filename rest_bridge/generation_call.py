@@ -5,7 +5,8 @@
 
 The generation is detached: cancelling the call never stops it. If the caller goes
 away before the terminal event, the cancelled call tells core that the answer found
-nobody; after it, AbandonGeneration does.
+nobody; after it, AbandonGeneration does. Who only submits asks for events until
+Accepted: that ends the call, and counts as the terminal event here.
 """
 
 import asyncio
@@ -59,6 +60,9 @@ class GenerationCall:
         self._deadline = self._loop.time() + settings.sync_seconds
         self._metadata = exchange.metadata()
         self._completed = False
+        """Whether the answer is known and core's part of it done."""
+        self._until_accepted = False
+        self._is_overdue = False
         self._started = False
         self._attempt: generation_service_pb2.Attempt | None = None
         self.generation: generation_pb2.Generation | None = None
@@ -108,11 +112,20 @@ class GenerationCall:
         self,
         spec: generation_service_pb2.GenerationSpec,
         attachments: Sequence[bytes | bytearray] = (),
+        *,
+        until_accepted: bool = False,
     ) -> None:
-        """Say what to make, and send the files that *spec* refers to by index."""
+        """Say what to make, and send the files that *spec* refers to by index.
+
+        With *until_accepted* the event Accepted is the last.
+        """
         self._started = True
+        self._until_accepted = until_accepted
         start = generation_service_pb2.GenerateStart(
-            spec=spec, detached=True, attachment_sizes=[len(data) for data in attachments]
+            spec=spec,
+            detached=True,
+            attachment_sizes=[len(data) for data in attachments],
+            until_accepted=until_accepted,
         )
         if not await self._write(generation_service_pb2.GenerateRequest(start=start)):
             return
@@ -130,14 +143,15 @@ class GenerationCall:
 
         Raises what Failed says, or STILL_RUNNING when the time is up.
         """
+        # One timer for all reads: a cancelled call is what its end comes to anyhow.
+        timer = self._loop.call_at(self._deadline, self._run_out)
         try:
-            async with asyncio.timeout_at(self._deadline):
-                while True:
-                    event = await self.next()
-                    if event.HasField("completed"):
-                        return event.completed.generation
-        except TimeoutError:
-            raise self.overdue() from None
+            while True:
+                event = await self.next()
+                if self._completed:
+                    return event.completed.generation
+        finally:
+            timer.cancel()
 
     def remaining(self) -> float:
         """Seconds until the synchronous limit; never negative."""
@@ -160,6 +174,9 @@ class GenerationCall:
             self.generation = event.accepted.generation
             if event.accepted.HasField("rate_limit"):
                 self.rate_limit = event.accepted.rate_limit
+            if self._until_accepted:
+                self._completed = True
+                await self._end(event.accepted.generation)
         elif kind == "attempt":
             self._attempt = event.attempt
         elif kind == "output":
@@ -191,12 +208,12 @@ class GenerationCall:
         gathered.complete = gathered.complete or output.last
 
     async def _end(self, generation: generation_pb2.Generation) -> None:
-        """The terminal event is here: from now on a lost caller is told, not cancelled."""
+        """The last event is here: from now on a lost caller is told, not cancelled."""
         self._exchange.connection.on_lost = None
         if generation.name:
             self.generation = generation
         # Core ends the call right after; a cancel before that would look like a lost
-        # caller. However it ends, the terminal event stands.
+        # caller. However it ends, the event stands.
         with suppress(ApiError, ClientGone):
             await self._read()
 
@@ -209,6 +226,8 @@ class GenerationCall:
                 raise self.overdue() from None
             raise api_error(error, self.headers()) from None
         except asyncio.CancelledError:
+            if self._is_overdue and not _is_cancelling():
+                raise self.overdue() from None
             raise cancellation(self._exchange) from None
         if isinstance(response, generation_service_pb2.GenerateResponse):
             return response
@@ -223,6 +242,12 @@ class GenerationCall:
         except asyncio.CancelledError:
             raise cancellation(self._exchange) from None
         return True
+
+    def _run_out(self) -> None:
+        """The synchronous limit has passed."""
+        if not self._completed:
+            self._is_overdue = True
+            self._call.cancel()
 
     def _leave(self) -> None:
         self._exchange.connection.on_lost = None
@@ -239,3 +264,9 @@ class GenerationCall:
             )
         except grpc.aio.AioRpcError:
             return
+
+
+def _is_cancelling() -> bool:
+    """Whether our own task is being cancelled, and not the call."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

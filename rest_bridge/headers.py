@@ -20,8 +20,8 @@ OPENAI_VERSION = (b"openai-version", b"2020-10-01")
 EXPOSED = (
     b"x-request-id, x-reapi-generation, x-reapi-channel, x-reapi-attempts, x-reapi-credits, "
     b"x-reapi-sandbox, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
-    b"x-ratelimit-reset-requests, openai-processing-ms, openai-version, retry-after, "
-    b"x-should-retry"
+    b"x-ratelimit-reset-requests, openai-poll-after-ms, openai-processing-ms, openai-version, "
+    b"retry-after, x-should-retry"
 )
 """What browsers may read of an answer."""
 

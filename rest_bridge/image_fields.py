@@ -120,7 +120,7 @@ class ImageRequest:
             partial_count=self.partial_images if self.stream else 0,
             retry_number=exchange.retry_number(),
             endpoint=exchange.endpoint,
-            routing=_routing(exchange),
+            routing=routing(exchange),
         )
 
 
@@ -142,7 +142,7 @@ def read_fields(values: Iterable[tuple[str, object]]) -> ImageRequest:
                 parameter=name,
             )
         if type(value) is int:
-            _check_width(name, value)
+            check_width(name, value)
         if known.home is Home.PARAMETER:
             setattr(parameters, known.target, value)
         elif known.home is Home.REQUEST:
@@ -171,7 +171,8 @@ def read_text_field(name: str, text: str) -> object:
     )
 
 
-def _check_width(name: str, value: int) -> None:
+def check_width(name: str, value: int) -> None:
+    """Refuse an integer that the contract's field cannot hold: INVALID_PARAMETER."""
     limit = 1 << (_BITS.get(name, 32) - 1)
     if not -limit <= value < limit:
         raise ApiError("INVALID_PARAMETER", f"`{name}` is out of range.", parameter=name)
@@ -199,7 +200,7 @@ _ROUTING_KEYS: Mapping[str, str] = {
 }
 
 
-def _routing(exchange: Exchange) -> generation_service_pb2.RoutingPreference | None:
+def routing(exchange: Exchange) -> generation_service_pb2.RoutingPreference | None:
     """The header `x-reapi-routing`: `only=a,b; exclude=c; region=eu`."""
     value = exchange.headers.get(b"x-reapi-routing")
     if value is None:

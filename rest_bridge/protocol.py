@@ -186,6 +186,7 @@ class HardenedProtocol(HttpToolsProtocol):
         cast("Scope", self.scope)["extensions"] = {CONNECTION: self._connection}
         self._head_size = 0
         self._host_seen = False
+        self._connection.arrived = False
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -261,6 +262,7 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._connection.arrived = True
         self._in_head = True
         self._head_read = 0
         self._head_size = 0

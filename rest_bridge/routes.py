@@ -7,6 +7,7 @@ import grpc
 
 from reapi.v1.generation_service_pb2_grpc import GenerationServiceStub
 from reapi.v1.model_service_pb2_grpc import ModelServiceStub
+from rest_bridge.callbacks import Callbacks
 from rest_bridge.credentials import Credentials
 from rest_bridge.exchange import Exchange
 from rest_bridge.health import Health
@@ -14,7 +15,9 @@ from rest_bridge.images import Images
 from rest_bridge.media import Media
 from rest_bridge.models import Models
 from rest_bridge.router import Router
+from rest_bridge.tasks import Tasks
 from rest_bridge.transcoding import Transcoder, bindings
+from rest_bridge.videos import Videos
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -29,16 +32,6 @@ class Route:
 
 NOT_BUILT: Sequence[tuple[str, str]] = (
     ("POST", "/images/variations"),
-    ("POST", "/videos"),
-    ("GET", "/videos"),
-    ("POST", "/videos/edits"),
-    ("POST", "/videos/extensions"),
-    ("POST", "/videos/characters"),
-    ("GET", "/videos/characters/{id}"),
-    ("GET", "/videos/{id}"),
-    ("DELETE", "/videos/{id}"),
-    ("GET", "/videos/{id}/content"),
-    ("POST", "/videos/{id}/remix"),
     ("POST", "/audio/speech"),
     ("POST", "/audio/transcriptions"),
     ("POST", "/audio/translations"),
@@ -71,17 +64,14 @@ NOT_BUILT: Sequence[tuple[str, str]] = (
 """Routes of OpenAI's contract that come later, under /v1 and without it."""
 
 NOT_BUILT_TASKS: Sequence[tuple[str, str]] = (
-    ("POST", "/api/v1/images/generations"),
-    ("POST", "/api/v1/videos/generations"),
     ("POST", "/api/v1/audio/generations"),
     ("GET", "/api/v1/tasks"),
-    ("GET", "/api/v1/tasks/{id}"),
     ("DELETE", "/api/v1/tasks/{id}"),
     ("POST", "/api/v1/tasks/{id}:cancel"),
     ("POST", "/api/v1/tasks/{id}/cancel"),
     ("POST", "/api/v1/quotes"),
 )
-"""reAPI's own task dialect, which comes later."""
+"""The rest of reAPI's own task dialect, which comes later."""
 
 
 def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
@@ -91,9 +81,20 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
     model_stub = ModelServiceStub(channel)
     images, models, media = Images(generations), Models(model_stub), Media(generations)
     credentials, health = Credentials(model_stub), Health(channel)
+    videos, tasks = Videos(generations, credentials), Tasks(generations)
     built: Sequence[tuple[str, str, Handler]] = (
         ("POST", "/images/generations", images.generations),
         ("POST", "/images/edits", images.edits),
+        ("POST", "/videos", videos.create),
+        ("GET", "/videos", videos.list),
+        ("POST", "/videos/edits", videos.remix),
+        ("POST", "/videos/extensions", videos.remix),
+        ("POST", "/videos/characters", videos.characters),
+        ("GET", "/videos/characters/{id}", videos.characters),
+        ("GET", "/videos/{id}", videos.retrieve),
+        ("DELETE", "/videos/{id}", videos.delete),
+        ("GET", "/videos/{id}/content", videos.content),
+        ("POST", "/videos/{id}/remix", videos.remix),
         ("GET", "/models", models.list),
         ("GET", "/models/{id=**}", models.get),
     )
@@ -106,8 +107,12 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
         for template in (route.template, path):
             router.add(method, template, route)
     for method, template, handler in (
+        ("POST", "/api/v1/images/generations", tasks.create),
+        ("POST", "/api/v1/videos/generations", tasks.create),
+        ("GET", "/api/v1/tasks/{id}", tasks.get),
         ("GET", "/media/{path=**}", media.read),
         ("HEAD", "/media/{path=**}", media.read),
+        ("POST", "/callbacks/{channel}/{token}", Callbacks(channel).ingest),
         ("GET", "/healthz", health.alive),
         ("HEAD", "/healthz", health.alive),
         ("GET", "/readyz", health.ready),

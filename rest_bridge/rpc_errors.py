@@ -11,6 +11,7 @@ from rest_bridge.headers import Headers
 
 _DETAILS = "grpc-status-details-bin"
 _DOMAIN = "reapi"
+_AWAY = "The gateway's core cannot be reached; try again."
 
 _REASON_OF_CODE: Mapping[grpc.StatusCode, str] = {
     # Core gives a reason with every error of its own. What comes without one is
@@ -39,7 +40,8 @@ def api_error(error: grpc.aio.AioRpcError, headers: Headers = ()) -> ApiError:
             except DecodeError:
                 break
             return from_status(status, headers)
-    return ApiError(_REASON_OF_CODE.get(error.code(), "INTERNAL"), headers=headers)
+    message = _AWAY if error.code() is grpc.StatusCode.UNAVAILABLE else ""
+    return ApiError(_REASON_OF_CODE.get(error.code(), "INTERNAL"), message, headers=headers)
 
 
 def from_status(status: status_pb2.Status, headers: Headers = ()) -> ApiError:

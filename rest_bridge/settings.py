@@ -1,9 +1,22 @@
-"""What a bridge needs to know, given by the composition root."""
+"""What a bridge needs to know, given by the composition root; and a bridge's own process."""
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_UNIX = "unix:"
+_LONGEST_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
+"""What the kernel has room for, in bytes."""
+
+
+class SettingsError(Exception):
+    """A variable has a wrong value; the message names it and says what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +86,96 @@ class BridgeSettings:
     body_grace_seconds: float = 15.0
     """From then on a body must have come at `body_bytes_per_second` on average."""
     body_bytes_per_second: int = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class CoreAddress:
+    """Where core is, and how its certificate is checked."""
+
+    target: str
+    """`host:port` or `unix:/path`."""
+    tls_ca: Path | None = None
+    """A PEM file with the authorities that may sign core's certificate; None: no TLS."""
+    tls_name: str = ""
+    """The name in that certificate, where it is not the host."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "CoreAddress":
+        """Read REAPI_CORE and what belongs to it; raises SettingsError."""
+        target = env.get("REAPI_CORE") or "127.0.0.1:50051"
+        ca, name = env.get("REAPI_CORE_TLS_CA", ""), env.get("REAPI_CORE_TLS_NAME", "")
+        if ca and not Path(ca).is_file():
+            raise SettingsError(f"REAPI_CORE_TLS_CA must be a file: there is no {Path(ca).name}")
+        if name and not ca:
+            raise SettingsError("REAPI_CORE_TLS_NAME needs REAPI_CORE_TLS_CA: set both, or none")
+        if target.startswith(_UNIX):
+            if ca:
+                raise SettingsError("REAPI_CORE_TLS_CA is of no use with a Unix socket: unset it")
+            return cls(f"{_UNIX}{_socket_path(target.removeprefix(_UNIX))}")
+        host = _host(target)
+        if not ca and not _is_loopback(host):
+            raise SettingsError(
+                "REAPI_CORE_TLS_CA must be set: REAPI_CORE is on another machine, and keys and "
+                "prompts do not go there in the clear. Give the PEM file of the authority that "
+                "signed core's certificate"
+            )
+        return cls(target, Path(ca).absolute() if ca else None, name)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What an operator may set for `reapi bridge`. README.md lists the variables."""
+
+    bind: str
+    http_port: int
+    core: CoreAddress
+    log_level: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "ProcessSettings":
+        """Read these variables and no others; raises SettingsError."""
+        try:
+            bind = str(ip_address(env.get("REAPI_BIND", "127.0.0.1")))
+        except ValueError:
+            raise SettingsError("REAPI_BIND must be an IP address, for example 127.0.0.1") from None
+        port = env.get("REAPI_HTTP_PORT") or "8080"
+        if not _is_port(port):
+            raise SettingsError(
+                "REAPI_HTTP_PORT must be a port number, 0 to 65535 (0 picks a free one)"
+            )
+        log_level = env.get("REAPI_LOG_LEVEL", "info").lower()
+        if log_level not in LOG_LEVELS:
+            raise SettingsError(f"REAPI_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+        return cls(bind, int(port), CoreAddress.from_env(env), log_level)
+
+
+def _socket_path(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise SettingsError("REAPI_CORE must name a socket by its absolute path: unix:/path")
+    if (size := len(os.fsencode(path))) > _LONGEST_SOCKET_PATH:
+        raise SettingsError(
+            f"REAPI_CORE: the path of a socket has at most {_LONGEST_SOCKET_PATH} bytes, and this "
+            f"one has {size}; choose a shorter one"
+        )
+    return path
+
+
+def _host(target: str) -> str:
+    host, colon, port = target.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    is_bracketed, is_ipv6 = bare != host, ":" in bare
+    if not colon or not bare or "/" in bare or is_bracketed != is_ipv6 or not _is_port(port):
+        raise SettingsError("REAPI_CORE must be host:port or unix:/path; IPv6 as [::1]:50051")
+    return bare
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535

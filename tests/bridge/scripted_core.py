@@ -86,11 +86,13 @@ def generation(**changes: object) -> generation_pb2.Generation:
     return found
 
 
-def accepted() -> Event:
+def accepted(**changes: object) -> Event:
     running = generation(charged_micros=None, usage=None, channel="", attempt_count=0)
     running.state = generation_pb2.Generation.STATE_RUNNING
     for name in ("size", "quality", "background", "output_format"):
         running.ClearField(name)
+    for name, value in changes.items():
+        setattr(running, name, value)
     limit = generation_service_pb2.RateLimit(limit_requests=60, remaining_requests=59)
     limit.reset.FromMilliseconds(1_000)
     return Event(
@@ -194,6 +196,8 @@ class FakeCore(
         self.abandoned: asyncio.Queue[str] = asyncio.Queue()
         self.serving = True
         self.assets: dict[str, bytes] = {}
+        self.library = [generation()]
+        """What can be read, newest first."""
 
     async def called(self) -> Call:
         """The next Generate call, once its key was found good."""
@@ -225,9 +229,13 @@ class FakeCore(
                 await refuse(context, self.refusal)
             await context.send_initial_metadata(())
             await self._receive(request_iterator, call)
+            told = True
             for step in self.script:
                 if isinstance(step, Event):
-                    yield generation_service_pb2.GenerateResponse(event=step)
+                    if told:
+                        yield generation_service_pb2.GenerateResponse(event=step)
+                    if step.HasField("accepted") and call.start.until_accepted:
+                        told = False
                 elif isinstance(step, grpc.StatusCode):
                     await context.abort(step, "the words of gRPC, not for callers")
                 else:
@@ -265,9 +273,27 @@ class FakeCore(
     async def GetGeneration(self, request, context):
         await self._authenticate(context)
         self.requests.append(request)
-        if not request.name.endswith(NAME[-8:]):
-            await refuse(context, status("GENERATION_NOT_FOUND", "No such generation."))
-        return generation_service_pb2.GetGenerationResponse(generation=generation())
+        found = await self._find(request.name, context)
+        return generation_service_pb2.GetGenerationResponse(generation=found)
+
+    async def DeleteGeneration(self, request, context):
+        await self._authenticate(context)
+        self.requests.append(request)
+        self.library.remove(await self._find(request.name, context))
+        return generation_service_pb2.DeleteGenerationResponse(deleted_asset_count=1)
+
+    async def _find(
+        self, name: str, context: grpc.aio.ServicerContext
+    ) -> generation_pb2.Generation:
+        """A generation of the library under any rendering of its id."""
+        plain = name.removeprefix("generations/")
+        for kind in ("gen_", "task_", "video_"):
+            plain = plain.removeprefix(kind)
+        for found in self.library:
+            if found.name == f"generations/{plain}":
+                return found
+        await refuse(context, status("GENERATION_NOT_FOUND", "No such generation."))
+        raise AssertionError
 
     async def CancelGeneration(self, request, context):
         await self._authenticate(context)
@@ -277,7 +303,21 @@ class FakeCore(
     async def ListGenerations(self, request, context):
         await self._authenticate(context)
         self.requests.append(request)
-        return generation_service_pb2.ListGenerationsResponse(generations=[generation()])
+        items = [
+            found for found in self.library if not request.kinds or found.kind in request.kinds
+        ]
+        if request.oldest_first:
+            items.reverse()
+        if request.page_token == "bad":
+            wrong = status("INVALID_PARAMETER", "No token of ours.", parameter="page_token")
+            await refuse(context, wrong)
+        if request.page_token:
+            items = items[items.index(await self._find(request.page_token, context)) + 1 :]
+        size = request.page_size or 20
+        return generation_service_pb2.ListGenerationsResponse(
+            generations=items[:size],
+            next_page_token="another" if len(items) > size else "",
+        )
 
     async def WatchGeneration(self, request, context):
         await self._authenticate(context)
@@ -287,7 +327,9 @@ class FakeCore(
                 if isinstance(step, Event):
                     if step.seq > request.after_seq:
                         yield generation_service_pb2.WatchGenerationResponse(event=step)
-                elif not isinstance(step, grpc.StatusCode):
+                elif isinstance(step, grpc.StatusCode):
+                    await context.abort(step, "the words of gRPC, not for callers")
+                else:
                     await step()
         except asyncio.CancelledError:
             self.abandoned.put_nowait("watch cancelled")

@@ -168,7 +168,7 @@ WRONG_FORMS = [
     (FIELDS, [IMAGE, ("markup", ("m", picture()))], "markup", "unknown_parameter"),
     ({**FIELDS, "prompt": ["a", "b"]}, [IMAGE], "prompt", "invalid_value"),
     (FIELDS, [("image[]", ("a", picture()))] * 17, "image[16]", "invalid_value"),
-    ({**FIELDS, "image": "https://example.com/a.png"}, [("mask", ("m", picture()))], "image")
+    ({**FIELDS, "image": "https://a/\n.png"}, [("mask", ("m", picture()))], "image")
     + ("invalid_value",),
 ]
 
@@ -267,7 +267,11 @@ WRONG_JSON = [
     ({"images": ["x"]}, "images[0]", "invalid_type"),
     ({"images": [GOOD, {}]}, "images[1].image_url", "missing_required_parameter"),
     ({"images": [GOOD, {"image_url": 5}]}, "images[1].image_url", "invalid_type"),
-    ({"images": [{"image_url": "https://a/b.png"}]}, "images[0].image_url", "invalid_value"),
+    ({"images": [{"image_url": "ftp://a/b.png"}]}, "images[0].image_url", "invalid_value"),
+    ({"images": [{"image_url": "/etc/passwd"}]}, "images[0].image_url", "invalid_value"),
+    ({"images": [{"image_url": "https://a/b c\n"}]}, "images[0].image_url", "invalid_value"),
+    ({"images": [{"image_url": "https://a/" + "b" * 8_192}]}, "images[0].image_url")
+    + ("invalid_value",),
     ({"images": [{"file_id": "file-1"}]}, "images[0].file_id", "invalid_value"),
     ({"images": [{**GOOD, "detail": 1}]}, "images[0].detail", "unknown_parameter"),
     ({"images": [{"image_url": "data:image/png;base64,%%%"}]}, "images[0].image_url")
@@ -294,6 +298,48 @@ async def test_a_data_url_may_stand_in_a_form_field(bridge: Bridge, fake_core: F
 
     assert answer.status_code == 200
     assert received(fake_core) == [data]
+
+
+async def test_links_are_left_to_core_and_files_keep_their_place(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    one, mask = picture(), picture(size=(2, 2))
+    body = {
+        **FIELDS,
+        "images": [
+            {"image_url": "https://a.example/1.png"},
+            {"image_url": data_url(one)},
+            {"image_url": "HTTP://a.example/ü.png"},
+        ],
+        "mask": {"image_url": data_url(mask)},
+    }
+
+    answer = await bridge.http.post(URL, json=body)
+
+    assert answer.status_code == 200
+    assert received(fake_core) == [one, mask]
+    start = fake_core.calls[-1].start
+    assert start is not None
+    inputs = start.spec.parameters.inputs
+    assert [item.WhichOneof("source") for item in inputs] == [
+        "uri",
+        "attachment_index",
+        "uri",
+        "attachment_index",
+    ]
+    assert [item.attachment_index for item in inputs if not item.uri] == [0, 1]
+    assert inputs[0].uri == "https://a.example/1.png"
+    assert names(fake_core)[2:] == ["images[2].image_url", "mask.image_url"]
+
+
+async def test_a_link_may_stand_in_a_form_field(bridge: Bridge, fake_core: FakeCore) -> None:
+    answer = await _form(bridge, {**FIELDS, "image": "https://a.example/1.png"})
+
+    assert answer.status_code == 200
+    start = fake_core.calls[-1].start
+    assert start is not None
+    assert start.spec.parameters.inputs[0].uri == "https://a.example/1.png"
+    assert list(start.attachment_sizes) == []
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

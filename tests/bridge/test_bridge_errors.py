@@ -154,6 +154,19 @@ async def test_grpc_never_speaks_to_the_caller(bridge: Bridge, fake_core: FakeCo
         assert "words of gRPC" not in answer.text
 
 
+async def test_a_core_that_is_away_is_called_so_and_asked_again(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    """Nobody is overloaded: what looks so on a dashboard would be looked for in vain."""
+    fake_core.script = [grpc.StatusCode.UNAVAILABLE]
+
+    answer = await bridge.http.post(URL, json=ASK)
+
+    assert answer.status_code == 503
+    assert answer.json()["error"]["message"] == "The gateway's core cannot be reached; try again."
+    assert answer.headers["retry-after"] == "1"
+
+
 def test_a_status_of_another_domain_is_an_internal_error() -> None:
     assert from_status(RpcStatus(code=3, message="secret text")).reason == "INTERNAL"
     strange = status("NO_SUCH_REASON", "kept")

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import pkgutil
 
+import grpc
 import orjson
 import pytest
 
@@ -20,6 +21,7 @@ from tests.bridge.scripted_core import (
     accepted,
     attempt,
     completed,
+    failed,
     generation,
     outputs,
     status,
@@ -180,6 +182,14 @@ async def test_custom_verbs_and_empty_bodies(bridge: Bridge, fake_core: FakeCore
     assert fake_core.requests[0].name == NAME
 
 
+async def test_a_generation_is_deleted_and_gone(bridge: Bridge, fake_core: FakeCore) -> None:
+    answer = await bridge.http.delete(f"/api/v1/generations/{GENERATION_ID}")
+    again = await bridge.http.delete(f"/api/v1/generations/{GENERATION_ID}")
+
+    assert answer.json() == {"deleted_asset_count": 1}
+    assert (again.status_code, again.json()["error"]["code"]) == (404, "generation_not_found")
+
+
 async def test_core_s_error_keeps_its_reason(bridge: Bridge) -> None:
     answer = await bridge.http.get("/api/v1/generations/gen_unknown")
 
@@ -206,6 +216,57 @@ async def test_a_watch_is_resumable_events_with_ids(bridge: Bridge, fake_core: F
     assert data["seq"] == "4"
     assert rest.text.startswith("id: 4\n")
     assert fake_core.requests[1].after_seq == 2
+
+
+async def test_a_watch_resumes_after_a_seq_of_the_query_too(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    fake_core.script = [accepted(), attempt(), *outputs(b"final!"), completed()]
+
+    answer = await bridge.http.get(f"/api/v1/generations/{HEX}:watch?after_seq=4")
+
+    assert answer.text.startswith("id: 9\nevent: completed\n")
+    assert fake_core.requests[0].after_seq == 4
+
+
+async def test_a_watch_ends_with_its_one_terminal_event_and_ends_the_call(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    why = status("UPSTREAM_ERROR", "No.")
+    fake_core.script = [accepted(), failed(why), completed(), asyncio.Event().wait]
+
+    answer = await bridge.http.get(f"/api/v1/generations/{HEX}:watch")
+
+    assert [line for line in answer.text.split("\n") if line.startswith("event:")] == [
+        "event: accepted",
+        "event: failed",
+    ]
+    assert await asyncio.wait_for(fake_core.abandoned.get(), WAIT) == "watch cancelled"
+
+
+async def test_a_reader_who_comes_back_after_the_end_is_told_to_stop(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    fake_core.script = [accepted(), completed()]
+    url = f"/api/v1/generations/{HEX}:watch"
+
+    again = await bridge.http.get(url, headers={"last-event-id": "9"})
+    asked = await bridge.http.get(f"{url}?after_seq=9")
+
+    assert (again.status_code, again.content) == (204, b"")
+    assert (asked.status_code, asked.text) == (200, "")
+
+
+async def test_a_watch_that_breaks_says_so_without_an_id(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    fake_core.script = [accepted(), grpc.StatusCode.UNAVAILABLE]
+
+    answer = await bridge.http.get(f"/api/v1/generations/{HEX}:watch")
+
+    frames = answer.text.strip().split("\n\n")
+    assert frames[0].startswith("id: 1\n")
+    assert orjson.loads(frames[1].removeprefix("data: "))["error"]["code"] == "overloaded"
 
 
 async def test_a_watch_pings_while_nothing_happens_and_ends_with_its_reader(

@@ -62,14 +62,16 @@ class GenerateRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[GenerateStart, _Mapping]] = ..., chunk: _Optional[_Union[AttachmentChunk, _Mapping]] = ..., cancel: _Optional[_Union[GenerateCancel, _Mapping]] = ...) -> None: ...
 
 class GenerateStart(_message.Message):
-    __slots__ = ("spec", "detached", "attachment_sizes")
+    __slots__ = ("spec", "detached", "attachment_sizes", "until_accepted")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     DETACHED_FIELD_NUMBER: _ClassVar[int]
     ATTACHMENT_SIZES_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     spec: GenerationSpec
     detached: bool
     attachment_sizes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, spec: _Optional[_Union[GenerationSpec, _Mapping]] = ..., detached: _Optional[bool] = ..., attachment_sizes: _Optional[_Iterable[int]] = ...) -> None: ...
+    until_accepted: bool
+    def __init__(self, spec: _Optional[_Union[GenerationSpec, _Mapping]] = ..., detached: _Optional[bool] = ..., attachment_sizes: _Optional[_Iterable[int]] = ..., until_accepted: _Optional[bool] = ...) -> None: ...
 
 class AttachmentChunk(_message.Message):
     __slots__ = ("attachment_index", "data")

@@ -102,7 +102,8 @@ class GenerationServiceServicer:
         """Generate starts one generation and streams what happens to it, in order. The
         server sends its initial metadata once the credential is good and the call
         is admitted; write the first message then. The call ends with OK after
-        exactly one terminal event. Errors before the Accepted event are statuses.
+        exactly one terminal event, or with until_accepted after Accepted. Errors
+        before the Accepted event are statuses.
         Set a deadline, and cancel the call when done with it early: dropping it does
         not end it.
         """
