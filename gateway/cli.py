@@ -3,13 +3,12 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import uvloop
 
-from core.app import admin_token
-from core.catalog.loader import CatalogueError
+import rest_bridge.settings
 from core.keyring import KeyringError, open_keyring
 from core.settings import Settings, SettingsError, process_environment
 from gateway.hardening import (
@@ -18,10 +17,19 @@ from gateway.hardening import (
     keep_freed_memory,
     refuse_tracing,
 )
-from gateway.serve import ServeError, serve
+from gateway.process import ServeError
+
+# ruff: noqa: PLC0415 - each role loads only its own parts: a bridge no database driver
 
 EXIT_USAGE = 2
 EXIT_FAILURE = 1
+
+_OF_ALL = "REAPI_BIND, REAPI_HTTP_PORT, REAPI_LOG_LEVEL"
+_OF_CORE = (
+    "REAPI_HOME, REAPI_DATABASE_URL, REAPI_BUCKET_URL, REAPI_SECRET_FILE, REAPI_CATALOGUE, "
+    "REAPI_PUBLIC_URL, REAPI_GRPC_BIND, REAPI_GRPC_PORT, REAPI_GRPC_TLS_CERT, REAPI_GRPC_TLS_KEY"
+)
+_OF_BRIDGE = "REAPI_CORE, REAPI_CORE_TLS_CA, REAPI_CORE_TLS_NAME"
 
 
 def main() -> None:
@@ -32,23 +40,59 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace, Mapping[str, str]], int] = options.run
     env = process_environment()
     try:
         refuse_tracing(env)
-        settings = Settings.from_env(env)
         forbid_core_dumps()
         keep_freed_memory()
-        if options.command == "admin-token":
-            print(admin_token(open_keyring(settings.secret_file)))
-            return 0
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(settings, demo=options.demo))
-    except (SettingsError, UnsafeEnvironment, CatalogueError) as error:
+        return command(options, env)
+    except (SettingsError, rest_bridge.settings.SettingsError, UnsafeEnvironment) as error:
         print(f"reapi: {error}", file=sys.stderr)
         return EXIT_USAGE
     except (KeyringError, ServeError) as error:
         print(f"reapi: {error}", file=sys.stderr)
         return EXIT_FAILURE
+
+
+def _serve(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    settings = Settings.from_env(env)
+    from core.catalog.loader import CatalogueError
+    from gateway.serve import serve
+
+    return _run(serve(settings, demo=options.demo), CatalogueError)
+
+
+def _core(_: argparse.Namespace, env: Mapping[str, str]) -> int:
+    settings = Settings.for_core(env)
+    from core.catalog.loader import CatalogueError
+    from gateway.core_role import run_core
+
+    return _run(run_core(settings), CatalogueError)
+
+
+def _bridge(_: argparse.Namespace, env: Mapping[str, str]) -> int:
+    settings = rest_bridge.settings.ProcessSettings.from_env(env)
+    from gateway.bridge_role import run_bridge
+
+    return _run(run_bridge(settings))
+
+
+def _admin_token(_: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from core.app import admin_token
+
+    print(admin_token(open_keyring(Settings.from_env(env).secret_file)))
+    return 0
+
+
+def _run(role: Coroutine[object, object, int], *usage_errors: type[Exception]) -> int:
+    """Run *role* to its end; *usage_errors* are the operator's to correct."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(role)
+    except usage_errors as error:
+        print(f"reapi: {error}", file=sys.stderr)
+        return EXIT_USAGE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,17 +108,35 @@ def _parser() -> argparse.ArgumentParser:
         help="run everything in one process",
         description="Run the gRPC core and the REST bridge in one process, with an embedded "
         "PostgreSQL unless REAPI_DATABASE_URL is set.",
+        epilog=f"Variables: {_OF_ALL}, {_OF_CORE}.",
     )
+    serving.set_defaults(run=_serve)
     serving.add_argument(
         "--demo",
         action="store_true",
         help="serve from the simulator instead of real providers, and make demo keys",
     )
     commands.add_parser(
+        "core",
+        help="run the gRPC core alone, for bridges and native callers",
+        description="Run the gRPC core without REST: on TCP with TLS, on loopback, or on a Unix "
+        "socket (REAPI_GRPC_BIND). Its HTTP port answers /healthz, /readyz and /metrics only. "
+        "Links to outputs start with REAPI_PUBLIC_URL, which must be set.",
+        epilog=f"Variables: {_OF_ALL}, {_OF_CORE}.",
+    ).set_defaults(run=_core)
+    commands.add_parser(
+        "bridge",
+        help="run the REST bridge alone, in front of a core elsewhere",
+        description="Run REST in front of the core at REAPI_CORE (host:port, or unix:/path). It "
+        "needs neither a database nor secrets, and answers 503 while core is away. TLS "
+        "(REAPI_CORE_TLS_CA) is required unless core is on this machine.",
+        epilog=f"Variables: {_OF_ALL}, {_OF_BRIDGE}.",
+    ).set_defaults(run=_bridge)
+    commands.add_parser(
         "admin-token",
         help="print the operator's token",
         description="Print the token for /api/v1/admin; it follows from REAPI_SECRET_FILE.",
-    )
+    ).set_defaults(run=_admin_token)
     return parser
 
 

@@ -16,13 +16,18 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
-def metrics_app(metrics: Metrics, admin_token: str) -> App:
-    """An ASGI application that answers every path with the metrics."""
+def metrics_app(metrics: Metrics, admin_token: str | None) -> App:
+    """An ASGI application that answers every path with the metrics.
+
+    A process that knows no token (None) answers on loopback only.
+    """
     expected = f"Bearer {admin_token}".encode()
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        allowed = hmac.compare_digest(headers.get(b"authorization", b""), expected)
+        allowed = admin_token is not None and hmac.compare_digest(
+            headers.get(b"authorization", b""), expected
+        )
         # A forwarded request comes from loopback too: its own origin is not known here.
         is_forwarded = b"x-forwarded-for" in headers or b"forwarded" in headers
         allowed = allowed or (_is_loopback(scope) and not is_forwarded)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+
+from tests.role_processes import running_role
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
@@ -166,7 +169,13 @@ def running(
 @pytest.fixture(scope="session")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One gateway for the tests that leave nothing behind but rows."""
-    with running(tmp_path_factory.mktemp("gateway")) as gateway:
+    with (
+        tempfile.TemporaryDirectory(prefix="reapi-") as folder,  # short: a socket's path is limited
+        running(
+            tmp_path_factory.mktemp("gateway"),
+            REAPI_GRPC_BIND=f"127.0.0.1,unix:{folder}/core.sock",
+        ) as gateway,
+    ):
         gateway.settings(image="tiny")
         yield gateway
         assert gateway.stop() == 0
@@ -188,31 +197,38 @@ def healthy_gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def remote_bridge(shared_gateway: Gateway) -> Iterator[str]:
-    """The address of a bridge in another process than the core, over real gRPC."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.remote_bridge", shared_gateway.demo["grpc_address"]],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(10)
+def tcp_bridge(
+    shared_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """The gateway through a bridge of its own process, over TCP."""
+    yield from _through_bridge(shared_gateway, "tcp", tmp_path_factory.mktemp("tcp-bridge"))
 
 
-@pytest.fixture(params=["local", "remote"])
+@pytest.fixture(scope="session")
+def unix_bridge(
+    shared_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """The gateway through a bridge of its own process, over a Unix socket."""
+    yield from _through_bridge(shared_gateway, "unix", tmp_path_factory.mktemp("unix-bridge"))
+
+
+def _through_bridge(gateway: Gateway, way: str, folder: Path) -> Iterator[Gateway]:
+    binds = gateway.environment["REAPI_GRPC_BIND"].split(",")
+    core = gateway.demo["grpc_address"] if way == "tcp" else binds[1]
+    with running_role("bridge", folder, REAPI_CORE=core) as bridge:
+        url = f"http://127.0.0.1:{bridge.port('rest')}"
+        yield replace(gateway, demo={**gateway.demo, "rest_url": url})
+        assert bridge.stop() == 0
+        assert "Traceback" not in bridge.log
+
+
+@pytest.fixture(params=["local", "tcp", "unix"])
 def fronted(request: pytest.FixtureRequest, healthy_gateway: Gateway) -> Gateway:
-    """The gateway through its own bridge, and through a remote one."""
+    """The gateway through its own bridge, and through others over real gRPC."""
     if request.param == "local":
         return healthy_gateway
-    rest_url = request.getfixturevalue("remote_bridge")
-    return replace(healthy_gateway, demo={**healthy_gateway.demo, "rest_url": rest_url})
+    through: Gateway = request.getfixturevalue(f"{request.param}_bridge")
+    return through
 
 
 async def eventually(check: Any, seconds: float = 10.0) -> None:

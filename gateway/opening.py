@@ -1,0 +1,84 @@
+"""Opens a core with everything that it stands on: keys, database, catalogue, outputs."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import storage
+from core.app import Core, CoreConfig, open_core
+from core.engine.catalogue_versions import CatalogueChanged
+from core.keyring import open_keyring
+from core.log import Emit
+from core.settings import Settings
+from gateway.catalogue import open_catalogue
+from gateway.demo import DemoError, SimulatorProcess
+from gateway.process import ServeError
+from storage.embedded import EmbeddedPostgres, PostgresError
+from storage.migrate import MigrationError, migrate
+from storage.pool import StorageUnavailable
+
+MIGRATIONS = Path(storage.__file__).parent / "migrations"
+
+
+@contextmanager
+def start_errors() -> Iterator[None]:
+    """Turn what an operator can do something about into ServeError."""
+    try:
+        yield
+    except CatalogueChanged as error:
+        raise ServeError(f"the catalogue cannot be activated: {error}") from error
+    except (PostgresError, MigrationError, StorageUnavailable, DemoError, OSError) as error:
+        raise ServeError(str(error) or type(error).__name__) from error
+
+
+async def open_configured_core(
+    settings: Settings,
+    stack: AsyncExitStack,
+    emit: Emit,
+    public_url: str,
+    simulator: SimulatorProcess | None = None,
+) -> Core:
+    """Open everything in order; *stack* closes it in reverse.
+
+    With a *simulator*, which is started too, the catalogue is the demo's.
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keyring = open_keyring(settings.secret_file)
+    database_url = await _peers(settings, stack, simulator)
+    await migrate(database_url, MIGRATIONS)
+    variables: Mapping[str, str] | None = None
+    if simulator is not None:
+        variables = simulator.environment
+    catalogue = open_catalogue(settings, variables)
+    for note in catalogue.notes:
+        print(f"reapi: {note}", file=sys.stderr)
+    config = CoreConfig(database_url, keyring, catalogue, _outputs(settings), public_url)
+    return await stack.enter_async_context(open_core(config, emit))
+
+
+async def _peers(
+    settings: Settings, stack: AsyncExitStack, simulator: SimulatorProcess | None
+) -> str:
+    """Start the embedded PostgreSQL and the simulator side by side; returns the database's URL."""
+    postgres = None
+    starts = []
+    if settings.database_url is None:
+        postgres = EmbeddedPostgres(settings.home / "postgres")
+        stack.push_async_callback(postgres.stop)
+        starts.append(postgres.start())
+    if simulator is not None:
+        stack.push_async_callback(simulator.stop)
+        starts.append(simulator.start())
+    await asyncio.gather(*starts)
+    if settings.database_url is not None:
+        return settings.database_url.reveal()
+    assert postgres is not None
+    return postgres.url
+
+
+def _outputs(settings: Settings) -> Path:
+    if settings.bucket_url:
+        return Path(settings.bucket_url.removeprefix("file://"))
+    return settings.home / "outputs"
