@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 GENERATIONS, EDITS = b"/v1/images/generations", b"/v1/images/edits"
+VIDEOS, TASKS = b"/v1/videos", b"/api/v1/images/generations"
+VIDEO_TASKS = b"/api/v1/videos/generations"
 GOOD = {"model": "gpt-image-2", "prompt": "a lighthouse"}
+NO_VIDEO = {"model": "seedance-2.0", "prompt": "a lighthouse", "aspect_ratio": "5:1"}
+"""Wrong before anything is changed: videos take their time, and their price."""
 KEY_MARK = b"<the key>"
 """Stands for the credential: examples must not change from run to run."""
 
@@ -17,6 +21,8 @@ _FIELDS = (
     *("model", "prompt", "n", "size", "quality", "background", "output_format", "moderation"),
     *("output_compression", "response_format", "stream", "partial_images", "user", "style"),
     *("safety_identifier", "seed", "images", "mask", "image", "extras", "input_fidelity"),
+    *("seconds", "duration", "resolution", "generate_audio", "with_audio", "callback_url"),
+    *("input_reference", "first_frame", "reference_images", "image_urls", "image_with_roles"),
 )
 _ODD_TEXT = st.one_of(
     st.text(max_size=40),
@@ -72,10 +78,15 @@ def as_json(value: Any) -> bytes:
 
 
 def _json(kind: str, bodies: SearchStrategy[bytes]) -> SearchStrategy[Wire]:
-    paths = st.sampled_from([GENERATIONS, EDITS])
+    paths = st.sampled_from([GENERATIONS, GENERATIONS, EDITS, EDITS, TASKS])
     return st.builds(
         lambda path, body: Wire(kind, posted(path, b"application/json", body)), paths, bodies
     )
+
+
+def _no_video(path: bytes, name: str, value: Any) -> Wire:
+    body = as_json({**NO_VIDEO, name: value})
+    return Wire("a video's field", posted(path, b"application/json", body))
 
 
 def _changed(name: str, value: Any) -> bytes:
@@ -89,6 +100,9 @@ def _cut(body: bytes, at: int) -> bytes:
 _DEEP = [b"[" * 100_000, b'{"a":' * 50_000, b'{"prompt":' + b"[" * 9_999 + b"]" * 9_999 + b"}"]
 json_requests = st.one_of(
     _json("a field", st.builds(_changed, st.sampled_from(_FIELDS), _ANY_JSON)),
+    st.builds(
+        _no_video, st.sampled_from([VIDEOS, VIDEO_TASKS]), st.sampled_from(_FIELDS), _ANY_JSON
+    ),
     _json("unknown field", st.builds(_changed, _ODD_TEXT, _ANY_JSON)),
     _json("no object", _ANY_JSON.map(as_json)),
     _json("cut", st.builds(_cut, st.just(as_json(GOOD)), st.integers(0, 99))),
@@ -116,6 +130,7 @@ _FILES = st.one_of(
 )
 _PART_NAMES = st.sampled_from(
     ["image", "image[]", "image[0]", "image[999]", "image[x]", "mask", "mask[]", "markup", "file"]
+    + ["input_reference", "first_frame", "last_frame[]", "reference_images[]", "video"]
 )
 _QUOTED = st.text(alphabet=string.printable + 'é\\"', max_size=20)
 
@@ -136,16 +151,20 @@ _PARTS = st.one_of(
     st.just(b'content-disposition: form-data; name="extras"\r\n\r\n{"n": {'),
 )
 _PROMPT = _part("prompt", b"a lighthouse", None)
-_MODEL = _part("model", b"gpt-image-2", None)
+_BEGIN = {
+    EDITS: [_part("model", b"gpt-image-2", None), _PROMPT],
+    VIDEOS: [_part(name, str(value).encode(), None) for name, value in NO_VIDEO.items()],
+}
 
 
-def _form(parts: list[bytes], end: bytes, content_type: bytes) -> Wire:
-    body = b"".join(b"--edge\r\n" + part + b"\r\n" for part in [_MODEL, _PROMPT, *parts])
-    return Wire("form", posted(EDITS, content_type, body + end))
+def _form(path: bytes, parts: list[bytes], end: bytes, content_type: bytes) -> Wire:
+    body = b"".join(b"--edge\r\n" + part + b"\r\n" for part in [*_BEGIN[path], *parts])
+    return Wire("form", posted(path, content_type, body + end))
 
 
 form_requests = st.builds(
     _form,
+    st.sampled_from([EDITS, EDITS, VIDEOS]),
     st.lists(_PARTS, max_size=4) | st.builds(lambda part: [part] * 20, _PARTS),
     st.sampled_from([b"--edge--\r\n"] * 9 + [b"", b"--edge", b"--edg", b"\r\n\r\n"]),
     st.sampled_from(
@@ -211,6 +230,13 @@ _PATHS = st.one_of(
             *(
                 b"/api/v1/generations/" + b"0" * 32 + b":watch?after_seq=x",
                 b"/v1/videos/" + b"%2f" * 9,
+                *(
+                    b"/v1/videos?after=%00",
+                    b"/v1/videos?limit=-1&order=up",
+                    b"/v1/videos?limit=9e9",
+                ),
+                *(b"/v1/videos/video_x/content", b"/v1/videos/gen_" + b"0" * 32 + b"/remix"),
+                *(b"/api/v1/tasks/%ff", b"/api/v1/tasks/task_" + b"f" * 32, b"/api/v1/tasks/"),
             ),
         ]
     ),

@@ -1,6 +1,7 @@
 """Native gRPC calls with a canary in every field, right and wrong ones."""
 
 import asyncio
+import base64
 from contextlib import suppress
 
 import grpc
@@ -12,6 +13,18 @@ from tests.privacy.canaries import Canaries
 from tests.privacy.tainted_rest import MODEL, tainted_png
 
 SECONDS = 30
+URIS = (
+    "data:image/png;base64,PICTURE",
+    "data:image/png;base64,CANARY!",
+    "data:CANARY,CANARY",
+    "CANARY://CANARY",
+    "CANARY",
+    "http://10.0.0.1/CANARY",
+    "http://CANARY:CANARY@10.0.0.1/CANARY",
+    "https://CANARY.localhost/CANARY",
+    "http://[CANARY/",
+)
+"""Inputs by URL: one that holds a picture, and such as must not be fetched."""
 
 
 class Caller:
@@ -34,6 +47,8 @@ class Caller:
         await self._generate("grpc unknown extra", MODEL, extra="CANARY")
         await self._generate("grpc moderation", MODEL, prompt="moderation_blocked CANARY")
         await self._generate("grpc wrong key", MODEL, key="CANARY")
+        for number, uri in enumerate(URIS):
+            await self._generate(f"grpc uri {number}", MODEL, uri=uri)
         await self._cut_short("grpc cancelled")
         await self._unary("grpc create")
         await self._unknown_method("grpc unknown")
@@ -76,6 +91,13 @@ class Caller:
         if "extra" in how:
             extra = self._plant(f"{name}: extra", own)
             parameters.extras[extra].text = self._plant(f"{name}: extra's value", own)
+        if "uri" in how:
+            picture = tainted_png(self._plant(f"{name}: picture", own))
+            uri = how["uri"].replace("PICTURE", base64.b64encode(picture).decode())
+            parameters.inputs.add(
+                uri=self._text(uri, f"{name}: uri", own),
+                parameter=self._plant(f"{name}: parameter", own),
+            )
         for index in range(attachments):
             parameters.inputs.add(
                 attachment_index=index, parameter=self._plant(f"{name}: parameter", own)

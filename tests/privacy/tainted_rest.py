@@ -197,7 +197,7 @@ WRONG_FIELDS: Mapping[str, dict[str, Any]] = {
     "nested": {"style": {"CANARY": ["CANARY", {"CANARY": 1}]}},
     "no prompt": {"prompt": None, "negative_prompt": "CANARY"},
     "long prompt": {"prompt": "CANARY" + "x" * 33_000},
-    "wrong image": {"images": [{"image_url": "https://CANARY.example/CANARY"}]},
+    "wrong image": {"images": [{"image_url": "http://10.0.0.1/CANARY"}]},
     "wrong data": {"images": [{"image_url": "data:image/png;base64,CANARY!"}]},
     "file id": {"images": [{"file_id": "CANARY"}]},
 }
@@ -240,7 +240,7 @@ def refused(maker: Maker) -> Iterator[Tainted]:
         yield maker.make(name, body, EDITS)
     for name, path in WRONG_PATHS.items():
         yield maker.make(name, as_text("text/plain", "CANARY"), path, "GET")
-    for path in ("/v1/chat/completions", "/v1/videos", "/v1/files", "/api/v1/tasks/CANARY"):
+    for path in ("/v1/chat/completions", "/v1/audio/speech", "/v1/files", "/api/v1/quotes"):
         yield maker.make(f"not built: {path}", as_json(messages="CANARY"), path)
     yield maker.make("routing", as_json(), headers={"x-reapi-routing": "only=CANARY"})
     yield maker.make("method", as_json(), "/v1/models", "DELETE")
@@ -258,6 +258,10 @@ def transcoded(maker: Maker) -> Iterator[Tainted]:
         "transcoded callback": {"callback_url": "https://CANARY.example/CANARY"},
         "transcoded quote": {"quote_token": "CANARY"},
         "transcoded routing": {"routing": {"only_channels": ["CANARY"], "regions": ["CANARY"]}},
+        "transcoded link": {
+            "parameters": {**parameters, "inputs": [{"uri": "http://10.0.0.1/CANARY"}]}
+        },
+        "transcoded scheme": {"parameters": {**parameters, "inputs": [{"uri": "CANARY://CANARY"}]}},
         "transcoded wrong": {"CANARY": "CANARY"},
     }.items():
         body = as_text("application/json", json.dumps({"spec": {**good, **changes}}))

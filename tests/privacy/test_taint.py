@@ -19,7 +19,7 @@ import pytest
 from tests import books
 from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upstreams
 from tests.fix_gateway import ROOT, running
-from tests.privacy import tainted_grpc, tainted_rest
+from tests.privacy import tainted_grpc, tainted_jobs, tainted_rest
 from tests.privacy.canaries import Canaries
 from tests.privacy.echoing import WAYS, echoing_upstream
 from tests.privacy.leaky_gateway import LEAKS
@@ -137,13 +137,15 @@ async def everything(run, upstreams):
     await run.send(tainted_rest.good(run.maker))
     await run.send(tainted_rest.upstream_failures(run.maker, failures))
     await run.send(tainted_rest.refused(run.maker))
+    await run.send(tainted_jobs.good(run.maker))
+    await run.send(tainted_jobs.refused(run.maker))
     await run.send(tainted_rest.transcoded(run.maker))
     await run.send(tainted_rest.keyless(run.maker))
     await run.send(tainted_rest.good(run.poor))
     await run.send_raw()
     await run.call_grpc()
     run.gateway.settings(latency_ms=400)
-    await run.abandon(list(tainted_rest.good(run.maker)))
+    await run.abandon([*tainted_rest.good(run.maker), *tainted_jobs.good(run.maker)])
     run.gateway.settings(latency_ms=0)
 
 
@@ -261,6 +263,12 @@ def assert_every_path_was_taken(run):
     assert statuses["cut form"] == 400
     assert statuses["unknown path"] == 404
     assert statuses["wrong key"] == statuses["basic"] == 401
+    assert statuses["transcoded link"] == statuses["transcoded scheme"] == 400
+    jobs = ("task", "video", "video form", "video task", "video task, references", "videos")
+    assert {statuses[name] for name in jobs} == {200}
+    wrong = {name: status for name, status in statuses.items() if name.startswith("wrong ")}
+    assert {wrong[name] for name in wrong if " of " in name} == {400}
+    assert statuses["lost video"] == statuses["lost content"] == statuses["lost task"] == 404
     assert run.served > 5
 
 
