@@ -12,7 +12,7 @@ from uuid import UUID
 from core.engine.bookkeeping import Entry
 from core.engine.events import AttemptStarted, Live
 from core.engine.ids import random_id
-from core.engine.jobs import Jobs, Pursuit
+from core.engine.jobs import Jobs, Pursuit, ended
 from core.engine.mirroring import CALL_TRIES, JOB_TRIES, Mirror
 from core.engine.outputs import Kept, check
 from core.engine.records import AttemptRecord
@@ -141,9 +141,8 @@ class Attempts:
                     if isinstance(found, Made):
                         return found
                     decision = found
-            except GatewayError as ended:  # cancelled, out of time, taken over, not stored
-                fault = Fault.LOST if ended.reason is Reason.UPSTREAM_TIMEOUT else None
-                self._record(attempt, timing, course, AttemptState.FAILED, fault, Phase.BODY)
+            except GatewayError as error:
+                self._leave(attempt, timing, course, error)
                 raise
             else:
                 failover.succeeded(attempt, self._now())
@@ -200,9 +199,12 @@ class Attempts:
         timing.first_byte = self._now()
         finals = [item for item in made.outputs if isinstance(item, Final)]
         hosted = [item for item in made.outputs if isinstance(item, Hosted)]
-        return await self._brought(
-            pursuit.channel, course, finals, hosted, made.report, tries=JOB_TRIES
-        )
+        try:
+            return await self._brought(
+                pursuit.channel, course, finals, hosted, made.report, tries=JOB_TRIES
+            )
+        except UpstreamError as error:
+            raise ended(error) from None
 
     async def _reconciled(
         self, ask: Ask, attempt: Attempt, failover: Failover, course: Course, timing: _Timing
@@ -210,11 +212,14 @@ class Attempts:
         """Find out what became of a submission that was sent and not answered."""
         pursuit = course.pursuit
         assert pursuit is not None, "only jobs are reconciled"
-        if not await self._jobs.find(pursuit):
-            return failover.absent(self._now())
-        failover.found()
         try:
+            if not await self._jobs.find(pursuit):
+                return failover.absent(self._now())
+            failover.found()
             made = await self._pursued(pursuit, course, timing)
+        except GatewayError as error:
+            self._leave(attempt, timing, course, error)
+            raise
         except UpstreamError as error:
             self._note(ask, attempt, timing, course, error)
             decision = failover.failed(attempt, error, self._now())
@@ -317,6 +322,13 @@ class Attempts:
                 (self._now() - attempt.started) * 1000,
             )
         )
+
+    def _leave(
+        self, attempt: Attempt, timing: _Timing, course: Course, error: GatewayError
+    ) -> None:
+        """Record an attempt that was cancelled, ran out of time, was taken over or not stored."""
+        fault = Fault.LOST if error.reason is Reason.UPSTREAM_TIMEOUT else None
+        self._record(attempt, timing, course, AttemptState.FAILED, fault, Phase.BODY)
 
     def _record(
         self,

@@ -199,7 +199,9 @@ class Engine:
 
     async def delete(self, caller: Caller, id_: UUID) -> int:
         """Hide it and delete its outputs, also those that arrive later."""
-        await self._library.find(caller.account_id, id_)
+        found = await self._library.find(caller.account_id, id_)
+        if not found.state.is_terminal:  # whoever owns it, now or later, shall know
+            await self._books.request_cancel(caller.account_id, id_)
         live = self._live.get(id_)
         if live is not None:
             live.cancel_asked = live.delete_asked = True
@@ -284,10 +286,17 @@ class Engine:
         finally:
             running.slot.release()
 
-    def take_over(self, case: Case, course: Course, work: Awaitable[None]) -> None:
+    def take_over(self, case: Case, course: Course, work: Coroutine[Any, Any, None]) -> None:
         """Run an adopted generation: *work* is what is left to do of it."""
+
+        async def rest() -> None:
+            if self._stopping:  # it came too late for `stop` to cancel it
+                work.close()
+                raise asyncio.CancelledError
+            await work
+
         self._live[case.entry.id] = case.live
-        self._spawn(self._supervised(case, course, work))
+        self._spawn(self._supervised(case, course, rest()))
 
     async def _supervised(self, case: Case, course: Course, work: Awaitable[None]) -> None:
         """Do *work* on a generation of this process; however that ends, so does the generation.

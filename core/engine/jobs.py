@@ -28,6 +28,7 @@ from storage.commits import CommitRejected, CommitUnanswered
 GONE_SECONDS = 30.0
 """A job that was just made may not be listed everywhere yet (providers.md 10.5)."""
 GONE_LOOKS = 3
+"""In a row that find nothing; a look that fails otherwise says nothing."""
 MAXIMUM_PAGES = 50
 
 
@@ -88,6 +89,7 @@ class Jobs:
         leave (semantics.md 18).
         """
         channel, dialect = pursuit.channel, pursuit.dialect
+        pursuit.live.percent = None  # that was of the job before
         if pursuit.number > 1:
             record = AttemptRecord(
                 pursuit.number, channel.name, pursuit.mark, started_ms=started_ms
@@ -110,6 +112,14 @@ class Jobs:
         Raises GatewayError CANCELLED when the provider stopped it at the caller's wish,
         UPSTREAM_TIMEOUT at the SLA, and NOT_OURS.
         """
+        try:
+            return await self._followed(pursuit)
+        except UpstreamError:
+            await self._set_fate(pursuit, is_unknown=False)
+            raise
+
+    async def _followed(self, pursuit: Pursuit) -> Made:
+        missing = 0
         schedule = Schedule(pursuit.channel.poll_seconds, self._now())
         while True:
             await self._rest(pursuit, look_delay(schedule, self._now(), self._chance()))
@@ -117,15 +127,17 @@ class Jobs:
                 state = await self._look(pursuit)
             except UpstreamError as error:
                 schedule.failed()
-                if error.fault is Fault.NOT_FOUND and self._is_gone(pursuit, schedule):
+                missing = missing + 1 if error.fault is Fault.NOT_FOUND else 0
+                if missing >= GONE_LOOKS and self._now() - pursuit.sent_at >= GONE_SECONDS:
                     raise
                 continue
             schedule.answered()
+            missing = 0
             match state:
                 case Made():
                     return state
                 case Broken(failure):
-                    raise _ended(failure)
+                    raise ended(failure)
                 case Stopped():
                     if pursuit.live.cancel_asked:
                         raise _cancelled()
@@ -159,6 +171,7 @@ class Jobs:
                 return True
             misses += 1
             if is_absent(misses, self._now() - lost_at):
+                await self._set_fate(pursuit, is_unknown=False)
                 return False
 
     async def _rest(self, pursuit: Pursuit, seconds: float) -> None:
@@ -176,10 +189,6 @@ class Jobs:
         call = pursuit.dialect.look(pursuit.job_id, pursuit.channel)
         reply = await self._calls.call(call, pursuit.channel)
         return pursuit.dialect.state(reply)
-
-    def _is_gone(self, pursuit: Pursuit, schedule: Schedule) -> bool:
-        is_settled = self._now() - pursuit.sent_at >= GONE_SECONDS
-        return is_settled and schedule.failures >= GONE_LOOKS
 
     async def _cancel(self, pursuit: Pursuit, state: Working) -> bool:
         """Ask the provider to stop it; False when it goes on, which is charged."""
@@ -227,8 +236,8 @@ def _cancelled() -> GatewayError:
     return GatewayError(Reason.CANCELLED, "The generation was cancelled.")
 
 
-def _ended(error: UpstreamError) -> UpstreamError:
-    """A job that has ended leaves nothing unknown, whatever its failure is called."""
+def ended(error: UpstreamError) -> UpstreamError:
+    """The same for a job that has ended: it leaves nothing unknown, whatever it is called."""
     if error.fault in (Fault.TIMEOUT, Fault.LOST, Fault.INVALID_RESPONSE):
         error.fault = Fault.SERVER_ERROR
     error.phase = Phase.BODY

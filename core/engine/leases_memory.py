@@ -50,5 +50,14 @@ class MemoryLeases:
             and self._records.generations_by_id[stray.id].row.created_at < before
         ]
 
+    async def wishes(self, epoch: int) -> list[UUID]:
+        """Generations of one owner that their callers asked to cancel, wherever they asked."""
+        known = self._records.generations_by_id
+        return [
+            stray.id
+            for stray in self._records.open_generations()
+            if stray.owner_epoch == epoch and known[stray.id].row.cancel_requested_at is not None
+        ]
+
     def _is_valid(self, epoch: int) -> bool:
         return self._expiries.get(epoch, 0) > self._clock()

@@ -161,6 +161,7 @@ class RecordsBook:
                 self._found.standings[part.generation_id].state = GenerationState.RUNNING
                 self.jobs.append(part)
             case NoteFate():
+                self._found.standings[part.id].state = GenerationState.RUNNING
                 self.fates.append(part)
             case Adopt():
                 self._found.standings[part.id].owner_epoch = part.to_epoch

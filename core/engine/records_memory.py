@@ -110,7 +110,8 @@ class MemoryRecords:
             )
         for fate in book.fates:
             since = self.generations_by_id[fate.id].row.fate_unknown_since or now
-            self._change(fate.id, fate_unknown_since=since if fate.is_unknown else None)
+            unknown = since if fate.is_unknown else None
+            self._change(fate.id, state=GenerationState.RUNNING, fate_unknown_since=unknown)
         for submit in book.submitted:
             attempts = self.generations_by_id[submit.generation_id].attempts
             attempts[submit.attempt.number] = submit.attempt

@@ -167,7 +167,8 @@ UPDATE attempt a SET state = 'submitted', upstream_job_id = x.upstream_job_id
 """
 NOTE_FATES = """
 UPDATE generation g
-   SET fate_unknown_since =
+   SET state = 'running', -- something may run upstream
+       fate_unknown_since =
        CASE WHEN x.is_unknown THEN coalesce(g.fate_unknown_since, $6::timestamptz) END
   FROM unnest($1::uuid[], $2::uuid[], $5::boolean[]) AS x (account_id, id, is_unknown)
  WHERE g.account_id = x.account_id AND g.id = x.id AND g.id BETWEEN $3::uuid AND $4::uuid

@@ -39,7 +39,7 @@ def look_delay(schedule: Schedule, now: float, chance: float) -> float:
     """
     if now - schedule.began < schedule.interval / 2:
         return schedule.interval * (1 + chance) / 2
-    delay = schedule.interval * 2.0 ** min(schedule.failures, 10)
+    delay = schedule.interval * 2.0 ** min(schedule.failures, 30)
     return min(delay, max(LONGEST_DELAY, schedule.interval)) * (1 - JITTER * chance)
 
 

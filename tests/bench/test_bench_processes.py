@@ -43,11 +43,11 @@ async def test_the_time_and_memory_of_a_busy_process_are_seen() -> None:
     assert before is not None
     assert all_before is not None
 
-    while (after := cpu_seconds({os.getpid()}) or 0.0) < before + 0.05:
+    while (after := cpu_seconds({os.getpid()}) or 0.0) < before + 0.3:
         sum(range(10_000))
 
-    assert (machine_cpu_seconds() or 0.0) - all_before >= 0.04
-    assert after < before + 1.0
+    assert (machine_cpu_seconds() or 0.0) - all_before >= 0.2  # sampled, where ours is exact
+    assert after < before + 1.5
     assert (pss_bytes({os.getpid()}) or 0) > 5 << 20
 
 
