@@ -16,14 +16,15 @@ from tempfile import TemporaryDirectory
 import orjson
 import uvloop
 
+from bench.bridge import Bridge, bridging, command_of
 from bench.faults import HANG_SECONDS, fault_rows, models
-from bench.gateway import DEFAULT_COMMAND, Cores, GatewayError, serving
+from bench.gateway import DEFAULT_COMMAND, Cores, Gateway, GatewayError, serving
 from bench.load import LoadError, find_wrk
 from bench.nginx import NginxError, find_nginx, proxying
-from bench.overlay import overlay
+from bench.overlay import overlay, videos
 from bench.processes import IS_LINUX, cores, end, pss_bytes, running_on
 from bench.report import as_json, report
-from bench.rows import GROUPS, Plan, Results
+from bench.rows import GROUPS, Plan, Results, Way
 from bench.runner import Runner, settled
 from bench.upstream import HOST, Fault, Upstream
 
@@ -119,6 +120,7 @@ async def _measure(plan: Plan, command: Sequence[str]) -> Results:
                 models(plan.fault_rounds) if "faults" in plan.groups else (),
                 HANG_SECONDS,
             )
+            + videos(f"{url}/api/v3", plan.look_seconds)
         )
         nginx = None
         if path := find_nginx():
@@ -129,13 +131,35 @@ async def _measure(plan: Plan, command: Sequence[str]) -> Results:
         _say("starting the gateway")
         gateway = await stack.enter_async_context(serving(command, folder, file, where))
         idle = pss_bytes(gateway.processes())
-        results.figures = await Runner(plan, url, nginx, gateway, _say).measure()
+        bridges = await _bridges(stack, plan, command, gateway, folder, where)
+        runner = Runner(plan, url, nginx, gateway, bridges, _say)
+        results.figures = await runner.measure()
         results.memory = await settled(gateway, plan.settle, idle, _say)
         if "faults" in plan.groups:
             _say("faults of the first channel")
             rounds = dict.fromkeys(Fault, plan.fault_rounds) | {Fault.HANG: plan.hang_rounds}
             results.faults = await fault_rows(gateway.rest_url, gateway.keys, broken, rounds)
     return results
+
+
+async def _bridges(
+    stack: AsyncExitStack,
+    plan: Plan,
+    command: Sequence[str],
+    gateway: Gateway,
+    folder: Path,
+    where: Cores,
+) -> dict[Way, Bridge]:
+    """Those that the rows need."""
+    ways = {row.way for row in plan.rows}
+    cores_at = {Way.TCP: gateway.grpc_address, Way.UNIX: f"unix:{gateway.socket}"}
+    return {
+        way: await stack.enter_async_context(
+            bridging(command_of(command), core, folder, where.measured)
+        )
+        for way, core in cores_at.items()
+        if way in ways
+    }
 
 
 @asynccontextmanager

@@ -48,6 +48,8 @@ class Gateway:
     pid: int
     keys: Sequence[str] = field(repr=False)
     outputs: Path
+    socket: Path
+    """Where it also serves gRPC."""
 
     def processes(self) -> set[int]:
         """Its own: without the database and the simulator."""
@@ -71,20 +73,21 @@ async def serving(
 ) -> AsyncIterator[Gateway]:
     """Run a gateway with *overlay* in *folder*, which must not be in use."""
     home, outputs, log = _places(folder)
+    socket = folder / "core.sock"
     with running_on(cores.measured), log.open("wb") as complaints:
         process = await asyncio.create_subprocess_exec(
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=complaints,
-            env=_environment(home, outputs, overlay),
+            env=_environment(home, outputs, overlay, socket),
             start_new_session=True,
         )
     try:
         demo = await _ready(process, home / "demo.json")
         pin(_companions(process.pid), cores.rest)
         keys = await _accounts(demo["rest_url"], demo["admin_token"])
-        yield Gateway(demo["rest_url"], demo["grpc_address"], process.pid, keys, outputs)
+        yield Gateway(demo["rest_url"], demo["grpc_address"], process.pid, keys, outputs, socket)
     finally:
         died = process.returncode is not None
         code = await end(process, STOP_SECONDS)
@@ -103,13 +106,14 @@ def _places(folder: Path) -> tuple[Path, Path, Path]:
     return home, outputs, folder / "gateway.log"
 
 
-def _environment(home: Path, outputs: Path, overlay: Path) -> dict[str, str]:
+def _environment(home: Path, outputs: Path, overlay: Path, socket: Path) -> dict[str, str]:
     ours = {
         "REAPI_HOME": str(home),
         "REAPI_BUCKET_URL": outputs.as_uri(),
         "REAPI_CATALOGUE": str(overlay),
         "REAPI_HTTP_PORT": "0",
         "REAPI_GRPC_PORT": "0",
+        "REAPI_GRPC_BIND": f"127.0.0.1,unix:{socket}",
         "REAPI_LOG_LEVEL": "info",
     }
     inherited = process_environment()

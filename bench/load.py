@@ -33,6 +33,9 @@ class Load:
     """API keys, taken in turn: no single key's rate limit is in the way."""
     connections: int
     seconds: float
+    paths: Sequence[str] = (PATH,)
+    """One for all, or one for each key."""
+    method: str = "POST"
 
 
 async def http_load(load: Load) -> Run:
@@ -51,15 +54,16 @@ async def by_python(load: Load) -> Run:
     latencies: list[float] = []
     firsts: list[float] = []
     errors = 0
-    keys = cycle(load.keys)
+    turns = cycle(list(zip(load.keys, cycle(load.paths), strict=False)))
     begun = perf_counter()
     ends = begun + load.seconds
 
     async def ask() -> None:
         nonlocal errors
         async with Connection(load.url, keep=False) as connection:
-            headers = {"authorization": f"Bearer {next(keys)}"}
-            message = connection.encode("POST", PATH, headers, load.body)
+            key, path = next(turns)
+            headers = {"authorization": f"Bearer {key}"}
+            message = connection.encode(load.method, path, headers, load.body)
             while perf_counter() < ends:
                 try:
                     answer = await connection.send(message)
@@ -80,12 +84,15 @@ async def by_python(load: Load) -> Run:
 
 
 async def by_wrk(wrk: str, load: Load) -> Run:
-    """Load with `wrk`, one thread. The keys travel in its environment, on no command line."""
+    """Load with `wrk`, one thread, by POST to one path.
+
+    The keys travel in its environment, on no command line.
+    """
     process = await asyncio.create_subprocess_exec(
         wrk,
         *("--threads", "1", "--connections", str(load.connections)),
         *("--duration", f"{max(1, round(load.seconds))}s", "--timeout", f"{GRACE_SECONDS:.0f}s"),
-        *("--script", _SCRIPT, load.url + PATH),
+        *("--script", _SCRIPT, load.url + load.paths[0]),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

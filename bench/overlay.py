@@ -5,6 +5,15 @@ from collections.abc import Sequence
 CHANNELS = ("openai-a", "openai-b", "openai-c")
 """Of the embedded demo (core/catalog/embedded.toml)."""
 
+VIDEO_CHANNELS = ("seedance-a", "seedance-b")
+"""The same, for videos."""
+
+_VIDEO = """
+[channels.{name}]
+base_url = "{url}"
+poll_seconds = {poll}
+maximum_in_flight = 100000
+"""
 _MODEL = """
 [models.{model}]
 display_name = "Benchmark"
@@ -31,6 +40,11 @@ priority = {priority}
 deadlines = {{ connect = 1, first_byte = {deadline}, idle = 5, total = 60 }}
 """
 _PATIENT = 5
+
+
+def videos(good: str, poll: float) -> str:
+    """TOML: the demo's video channels on *good*, a base URL; looked at every *poll* seconds."""
+    return "".join(_VIDEO.format(name=name, url=good, poll=poll) for name in VIDEO_CHANNELS)
 
 
 def overlay(good: str, broken: str, fault_models: Sequence[str], deadline: float) -> str:

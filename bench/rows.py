@@ -15,16 +15,52 @@ class Target(StrEnum):
     """Directly: what cannot be beaten, and proof that the upstream is not the limit."""
     NGINX = "nginx"
     REAPI = "reAPI"
+    REMOTE = "core+bridge"
+    """Both processes of a remote core."""
+    BRIDGE = "its bridge"
+    """The same load, and the CPU of the bridge alone."""
+
+
+class Way(StrEnum):
+    """How a load reaches the gateway, and with what."""
+
+    IMAGES = "images"
+    GRPC = "grpc"
+    VIDEO = "video"
+    """A create, answered when it is accepted."""
+    WATCH = "watch"
+    """The events of an image that has ended, read from the rows, as a stream of its own."""
+    TCP = "tcp"
+    """Images, through a bridge that reaches core over TCP."""
+    UNIX = "unix"
+    """The same over a Unix socket."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a bridge of its own process stands in front."""
+        return self in {Way.TCP, Way.UNIX}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of load. *shape* is None for gRPC, which has no peer here."""
+    """One kind of load. *shape* is None where no image is asked for."""
 
     group: str
     title: str
     shape: Shape | None
     connections: int
+    way: Way = Way.IMAGES
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What it is sent to, where that is there."""
+        match self.way:
+            case Way.IMAGES | Way.VIDEO:
+                return (Target.UPSTREAM, Target.NGINX, Target.REAPI)
+            case Way.GRPC | Way.WATCH:
+                return (Target.REAPI,)
+            case Way.TCP | Way.UNIX:
+                return (Target.REMOTE,)
 
 
 ROWS = (
@@ -35,10 +71,16 @@ ROWS = (
     Row("large", "1.5 MB image", Shape.LARGE, 8),
     Row("stream", "image stream", Shape.STREAM, 1),
     Row("stream", "image stream", Shape.STREAM, 16),
-    Row("grpc", "gRPC GetBalance", None, 1),
-    Row("grpc", "gRPC GetBalance", None, 16),
+    Row("grpc", "gRPC GetBalance", None, 1, Way.GRPC),
+    Row("grpc", "gRPC GetBalance", None, 16, Way.GRPC),
+    Row("video", "video create", None, 1, Way.VIDEO),
+    Row("video", "video create", None, 16, Way.VIDEO),
+    Row("remote", "small image, remote by TCP", Shape.SMALL, 16, Way.TCP),
+    Row("remote", "small image, remote by socket", Shape.SMALL, 16, Way.UNIX),
+    Row("watch", "watch of an image", None, 1, Way.WATCH),
+    Row("watch", "watch of an image", None, 16, Way.WATCH),
 )
-GROUPS = ("small", "large", "stream", "grpc", "faults")
+GROUPS = ("small", "large", "stream", "grpc", "video", "remote", "watch", "faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +93,11 @@ class Plan:
     settle: float
     fault_rounds: int
     hang_rounds: int
+
+    @property
+    def look_seconds(self) -> float:
+        """Between two looks at a job: the first comes at half of it, after the run."""
+        return 2 * self.seconds + 4
 
     @property
     def rows(self) -> list[Row]:

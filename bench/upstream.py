@@ -1,4 +1,4 @@
-"""A static upstream that speaks OpenAI's image wire and breaks on demand.
+"""A static upstream that speaks OpenAI's image wire and Ark's tasks, and breaks on demand.
 
 `python -m bench.upstream` runs one in a process of its own and prints its port. It answers
 from bytes made at start, so that it is never what is measured; the benchmark proves that by
@@ -17,10 +17,12 @@ import httptools
 import uvloop
 
 from bench.canned import Answers, Shape, answers, plain, shape_of
+from bench.canned_ark import FILM, TASKS, TaskAnswers, task_answers
 
 PAUSE_SECONDS = 0.01
 """Between two events of a stream."""
 HOST = "127.0.0.1"
+_TASKS, _TASK, _FILM = TASKS.encode(), f"{TASKS}/".encode(), FILM.encode()
 
 
 class Fault(StrEnum):
@@ -59,6 +61,8 @@ class Upstream:
         self.fault: Fault | None = None
         self.connections: set[_Connection] = set()
         self.port = port
+        self._tasks: TaskAnswers | None = None
+        self._made = 0
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -75,6 +79,19 @@ class Upstream:
             await self._deafen()
         elif self._server is None:
             await self._listen()
+
+    def task(self, path: bytes) -> bytes | None:
+        """The answer where *path* is one of tasks: made, looked at, fetched; None elsewhere."""
+        if path != _FILM and not path.startswith(_TASKS):
+            return None
+        if self._tasks is None:
+            self._tasks = task_answers(f"http://{HOST}:{self.port}")
+        if path == _FILM:
+            return self._tasks.film
+        if path.startswith(_TASK):
+            return self._tasks.succeeded
+        self._made += 1
+        return self._tasks.made(self._made)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -100,6 +117,7 @@ class _Connection(asyncio.Protocol):
         self._upstream = upstream
         self._answers = upstream.answers
         self._body = b""
+        self._path = b""
         self._later: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -120,6 +138,10 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self.abort()
 
+    def on_url(self, path: bytes) -> None:
+        """Part of a request's target (the parser calls this)."""
+        self._path += path
+
     def on_body(self, body: bytes) -> None:
         """Part of a request's body (the parser calls this)."""
         self._body += body
@@ -127,8 +149,12 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """A whole request is there (the parser calls this)."""
         body, self._body = self._body, b""
+        path, self._path = self._path, b""
         if self._upstream.fault is not None:
             self._fail(self._upstream.fault)
+            return
+        if (answer := self._upstream.task(path)) is not None:
+            self._transport.write(answer)
             return
         match shape_of(body):
             case Shape.SMALL:
