@@ -35,6 +35,10 @@ class Rows(Protocol):
         """One that has not ended."""
         ...
 
+    async def attempts(self, account_id: UUID, id_: UUID) -> list[AttemptRecord]:
+        """Its attempts, first to last."""
+        ...
+
 
 class Adopter:
     """Takes generations over. *epoch* is that of this process's lease."""
@@ -68,12 +72,18 @@ class Adopter:
     async def adopt(
         self, stray: Stray, attempts: Sequence[AttemptRecord], job: AttemptRecord, epoch: int
     ) -> bool:
-        """Take *stray* over and finish it in the background; False when it is not to be had."""
+        """Take *stray* over and finish it in the background; False when it is not to be had.
+
+        Raises what reads and commits raise.
+        """
         row = await self._rows.open_generation(stray.account_id, stray.id)
         if row is None or not await self._books.adopt(
             stray.id, stray.account_id, stray.owner_epoch, epoch
         ):
             return False
+        # Until the commit, its owner may have written more of them; from now on nobody but we.
+        attempts = await self._rows.attempts(stray.account_id, stray.id)
+        job = self.job_of(attempts) or job
         entry = Entry(row.id, row.account_id, row.key_id, row.hold_id, epoch, row.model, job.mark)
         live = Live(row.id, row.account_id, epoch)
         live.cancel_asked = row.cancel_requested_at is not None
@@ -110,8 +120,9 @@ class Adopter:
         except UpstreamError:
             _end(course, pursuit, AttemptState.FAILED)
             raise not_retained() from None
-        except GatewayError:
-            _end(course, pursuit, AttemptState.LOST)
+        except GatewayError as error:
+            is_lost = error.reason in (Reason.UPSTREAM_TIMEOUT, Reason.REQUEST_NOT_RETAINED)
+            _end(course, pursuit, AttemptState.LOST if is_lost else AttemptState.FAILED)
             raise
         _end(course, pursuit, AttemptState.DONE)
         case.live.finishing = True

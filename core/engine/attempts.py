@@ -108,15 +108,15 @@ class Attempts:
         jobs: Jobs,
         mirror: Mirror,
         emit: Emit,
-        may_submit: Callable[[], bool] = lambda: True,
+        holds: Callable[[int], bool] = lambda _epoch: True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*may_submit* tells whether this process still holds its lease (semantics.md 17)."""
+        """*holds* tells whether the lease of an epoch is still ours (semantics.md 17)."""
         self._upstream = upstream
         self._jobs = jobs
         self._mirror = mirror
         self._emit = emit
-        self._may_submit = may_submit
+        self._holds = holds
         self._now = now
 
     async def run(
@@ -125,6 +125,9 @@ class Attempts:
         """Return what a channel made; raise GatewayError when all that may be tried failed."""
         attempt, previous = first, ""
         while True:
+            if not self._holds(course.entry.owner_epoch):
+                reason = Reason.REQUEST_NOT_RETAINED
+                raise GatewayError(reason, describe(reason), retry_after=1)
             live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
             timing = _Timing()
             try:
@@ -161,9 +164,6 @@ class Attempts:
             await asyncio.sleep(decision.delay)
         if live.cancel_asked:
             raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
-        if not self._may_submit():
-            reason = Reason.REQUEST_NOT_RETAINED
-            raise GatewayError(reason, describe(reason), retry_after=1)
         following = failover.next_channel(self._now())
         if isinstance(following, Stop):
             raise explain(following)

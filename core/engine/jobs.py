@@ -8,12 +8,11 @@ heap is the poll heap; a callback of the provider only shortens the wait.
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from core.engine.bookkeeping import Bookkeeper, Entry
+from core.engine.bookkeeping import Bookkeeper, Entry, not_ours
 from core.engine.events import Live, Progress
 from core.engine.records import AttemptRecord
 from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, describe
@@ -74,8 +73,11 @@ class Jobs:
         chance: Callable[[], float],
         callbacks: Callable[[Pursuit], str] = lambda _pursuit: "",
         now: Callable[[], float] = time.monotonic,
+        holds: Callable[[int], bool] = lambda _epoch: True,
     ) -> None:
+        """*holds* tells whether this process still holds the lease of an epoch."""
         self._calls = calls
+        self._holds = holds
         self._books = books
         self._emit = emit
         self._chance = chance
@@ -83,7 +85,9 @@ class Jobs:
         self._now = now
 
     async def submit(self, pursuit: Pursuit, ask: Ask, started_ms: int) -> int:
-        """Make the job; returns the HTTP status. Raises UpstreamError, and NOT_OURS.
+        """Make the job; returns the HTTP status.
+
+        Raises UpstreamError, and GatewayError NOT_OURS or STORAGE_UNAVAILABLE.
 
         The first attempt was written with the hold; a later one is written here, before bytes
         leave (semantics.md 18).
@@ -94,8 +98,10 @@ class Jobs:
             record = AttemptRecord(
                 pursuit.number, channel.name, pursuit.mark, started_ms=started_ms
             )
-            await self._books.submit(pursuit.entry, record)
+            await self._record(pursuit, record)
         call = dialect.submit(ask, channel, pursuit.mark, self._callbacks(pursuit))
+        if not self._holds(pursuit.entry.owner_epoch):
+            raise not_ours()  # whoever took it over found no job: there must be none
         pursuit.sent_at = self._now()
         reply = await self._calls.call(call, channel)
         try:
@@ -212,6 +218,14 @@ class Jobs:
                 return found.job_id
         return None  # older than we may look: nobody can say that it is absent
 
+    async def _record(self, pursuit: Pursuit, record: AttemptRecord) -> None:
+        try:
+            await self._books.submit(pursuit.entry, record)
+        except CommitUnanswered:
+            raise GatewayError(
+                Reason.STORAGE_UNAVAILABLE, "The attempt could not be recorded.", retry_after=1
+            ) from None
+
     async def _note(self, pursuit: Pursuit) -> None:
         """Record the job's id. Without a database the looks go on: the end is recorded anyhow."""
         try:
@@ -222,8 +236,10 @@ class Jobs:
     async def _set_fate(self, pursuit: Pursuit, *, is_unknown: bool) -> None:
         if pursuit.is_fate_unknown is not is_unknown:
             pursuit.is_fate_unknown = is_unknown
-            with suppress(CommitUnanswered):
+            try:
                 await self._books.note_fate(pursuit.entry, is_unknown=is_unknown)
+            except (CommitUnanswered, CommitRejected) as unrecorded:
+                self._emit(defect("job", unrecorded))
 
 
 def _tell(live: Live, state: Working) -> None:

@@ -55,6 +55,13 @@ class LeaseKeeper:
         """Whether nobody else can believe the lease expired; *now* by our clock."""
         return (self._clock() if now is None else now) < self._valid_until
 
+    def holds(self, epoch: int) -> bool:
+        """Whether what was accepted under *epoch* is still ours alone to send.
+
+        After an outage the lease is a new one, and what began under the old one is anybody's.
+        """
+        return epoch == self._epoch and self.is_valid()
+
     def valid_epoch(self) -> int:
         """The epoch under which new work may begin; raises STORAGE_UNAVAILABLE."""
         if not self.is_valid():
