@@ -54,13 +54,13 @@ async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
 @pytest.fixture
 def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """A database without any table, gone after the test."""
-    yield from _database(postgres_server, "template0")
+    yield from database(postgres_server, "template0")
 
 
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """A database with the migrated schema and no rows of other tests, gone after the test."""
-    yield from _database(postgres_server, _TEMPLATE)
+    yield from database(postgres_server, _TEMPLATE)
 
 
 @pytest_asyncio.fixture
@@ -70,7 +70,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
         yield opened
 
 
-def _database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     """Clone *template* and yield the clone's URL; drop it, whoever is still connected."""
     base, _, _ = server.url.rpartition("/")
     name = f"test_{next(_numbers)}"

@@ -51,7 +51,7 @@ class Office:
 
     house: House
     leases: MemoryLeases | LeasesSql
-    jobs: "JobFinisher" = field(default_factory=lambda: JobFinisher())
+    jobs: JobFinisher = field(default_factory=JobFinisher)
 
     async def pass_time(self, seconds: float) -> None:
         """Everything that has a lease gets that much closer to its end."""

@@ -4,7 +4,7 @@ import pytest
 
 from tests import books
 from tests.fix_gateway import eventually
-from tests.fix_postgres import _database, scratch_folder
+from tests.fix_postgres import database, scratch_folder
 from tests.job_fleet import (
     MANY_CREDITS,
     PRICE,
@@ -50,7 +50,7 @@ MODELS = [
 def shared_fleet_of_jobs(postgres_server):
     """One gateway; every test has a model of its own."""
     with scratch_folder() as folder:
-        for url in _database(postgres_server, "reapi"):
+        for url in database(postgres_server, "reapi"):
             with running_job_fleet(folder, url, MODELS) as fleet:
                 member = fleet.start(REAPI_PUBLIC_URL=UNREACHABLE)
                 yield fleet, member
