@@ -87,6 +87,7 @@ class Adopter:
         entry = Entry(row.id, row.account_id, row.key_id, row.hold_id, epoch, row.model, job.mark)
         live = Live(row.id, row.account_id, epoch)
         live.cancel_asked = row.cancel_requested_at is not None
+        live.delete_asked = row.hidden
         accepted = replace(resource_of(row, []), epoch=epoch, progress_percent=None)
         live.publish(Accepted(accepted, replayed=True))
         live.publish(AttemptStarted(job.number, job.channel, ""))

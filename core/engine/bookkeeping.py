@@ -20,6 +20,7 @@ from core.engine.records import (
     NewGeneration,
     NoteFate,
     NoteJob,
+    NotOwner,
     Replay,
     RequestCancel,
     SubmitAttempt,
@@ -156,7 +157,7 @@ class Bookkeeper:
     ) -> None:
         verdict = await self._commits.commit(Commit((part,), patience))
         if isinstance(verdict, Refused):
-            raise not_ours()
+            raise not_ours(verdict.refusal)
 
     async def request_cancel(self, account_id: UUID, id_: UUID) -> None:
         """Note that the caller asks for an end; raises GENERATION_NOT_FOUND."""
@@ -176,9 +177,13 @@ class Bookkeeper:
             raise GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")
 
 
-def not_ours() -> GatewayError:
-    """Another process ended the generation, or took it over."""
-    return GatewayError(Reason.REQUEST_NOT_RETAINED, "Another process has taken it over.")
+def not_ours(refusal: object = None) -> GatewayError:
+    """Another process took the generation over (STILL_RUNNING), or ended it."""
+    if isinstance(refusal, NotOwner):
+        return GatewayError(
+            Reason.STILL_RUNNING, "Another process goes on with the generation; ask for it by name."
+        )
+    return GatewayError(Reason.REQUEST_NOT_RETAINED, "Another process ended the generation.")
 
 
 def is_hidden(verdict: Verdict) -> bool:

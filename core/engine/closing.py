@@ -12,7 +12,7 @@ from core.engine.attempts import Course, Made
 from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden, not_ours
 from core.engine.events import Charged, Completed, Failed, Live, OutputReady
 from core.engine.outputs import Kept, Store, discard, keep
-from core.engine.records import AssetRecord
+from core.engine.records import AssetRecord, NotOwner
 from core.errors import GatewayError, Reason
 from core.log import Emit, GenerationEnded, defect
 from core.model import Failure, Generation, GenerationState, Report
@@ -95,13 +95,21 @@ class Closing:
         channel = course.records[-1].channel if course.records else ""
         outcome = Outcome(state, tuple(course.records), channel, error)
         try:
-            await self._books.close(case.entry, outcome)
+            verdict = await self._books.close(case.entry, outcome)
+            if isinstance(verdict, Refused) and isinstance(verdict.refusal, NotOwner):
+                self.leave(case, not_ours(verdict.refusal))
+                return
         except (CommitUnanswered, CommitRejected) as unrecorded:
             # The stray pass voids it later; the caller is told now.
             self._emit(defect("void", unrecorded))
         failed = _failed(case.accepted, error, outcome)
         case.live.publish(Failed(error, failed))
         self._report(failed, course)
+
+    @staticmethod
+    def leave(case: Case, error: GatewayError) -> None:
+        """Tell who waits that the generation goes on without this process."""
+        case.live.publish(Failed(error, case.accepted))
 
     async def _kept(self, case: Case, made: Made) -> list[Kept]:
         """All outputs in their places; those of a channel that hosts them are there already."""
@@ -128,8 +136,12 @@ class Closing:
             await self._discard(kept)
         if not is_refused:
             return True
-        error = not_ours()
-        case.live.publish(Failed(error, _failed(case.accepted, error, outcome)))
+        assert isinstance(verdict, Refused)
+        error = not_ours(verdict.refusal)
+        if error.reason is Reason.STILL_RUNNING:
+            self.leave(case, error)
+        else:
+            case.live.publish(Failed(error, _failed(case.accepted, error, outcome)))
         return False
 
     async def _discard(self, kept: Sequence[Kept]) -> None:

@@ -310,12 +310,15 @@ class Engine:
         try:
             await work
         except GatewayError as error:
-            await self._closing.fail(case, error, course)
+            if error.reason is Reason.STILL_RUNNING:
+                self._closing.leave(case, error)
+            else:
+                await self._closing.fail(case, error, course)
         except asyncio.CancelledError:  # by `stop`, and by nobody else
             if course.pursuit is None:
                 await self._closing.fail(case, _stopped(), course)
             else:
-                case.live.publish(Failed(_still_running(), case.accepted))
+                self._closing.leave(case, _still_running())
         except Exception as defective:  # noqa: BLE001 - the supervision boundary of generations
             self._emit(defect("generation", defective))
             await self._closing.fail(case, _lost(), course)

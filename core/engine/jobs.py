@@ -128,7 +128,8 @@ class Jobs:
         missing = 0
         schedule = Schedule(pursuit.channel.poll_seconds, self._now())
         while True:
-            await self._rest(pursuit, look_delay(schedule, self._now(), self._chance()))
+            delay = look_delay(schedule, self._now(), self._chance())
+            is_late = await self._rest(pursuit, delay)
             try:
                 state = await self._look(pursuit)
             except UpstreamError as error:
@@ -136,6 +137,8 @@ class Jobs:
                 missing = missing + 1 if error.fault is Fault.NOT_FOUND else 0
                 if missing >= GONE_LOOKS and self._now() - pursuit.sent_at >= GONE_SECONDS:
                     raise
+                if is_late:
+                    raise _overdue() from None
                 continue
             schedule.answered()
             missing = 0
@@ -152,6 +155,8 @@ class Jobs:
                     _tell(pursuit.live, state)
                     if pursuit.live.cancel_asked and await self._cancel(pursuit, state):
                         raise _cancelled()
+                    if is_late:
+                        raise _overdue()
 
     async def find(self, pursuit: Pursuit) -> bool:
         """Whether the provider has the job, by its mark; takes until that is certain.
@@ -161,35 +166,34 @@ class Jobs:
         await self._set_fate(pursuit, is_unknown=True)
         lost_at, misses, tries = self._now(), 0, 0
         while True:
-            await self._rest(pursuit, search_delay(tries, self._chance()))
+            is_late = await self._rest(pursuit, search_delay(tries, self._chance()))
             tries += 1
             try:
                 job_id = await self._search(pursuit)
             except UpstreamError:
-                misses = 0
-                continue
-            if job_id is None:  # the provider has no list: only the SLA ends this
-                continue
+                misses, job_id = 0, None
             if job_id:
                 pursuit.job_id = job_id
                 await self._note(pursuit)
                 await self._set_fate(pursuit, is_unknown=False)
                 return True
+            if is_late:
+                raise _overdue()
+            if job_id is None:  # no list, or none that could be read: it shows nothing
+                continue
             misses += 1
             if is_absent(misses, self._now() - lost_at):
                 await self._set_fate(pursuit, is_unknown=False)
                 return False
 
-    async def _rest(self, pursuit: Pursuit, seconds: float) -> None:
-        """Wait for the next look; the SLA ends it all."""
+    async def _rest(self, pursuit: Pursuit, seconds: float) -> bool:
+        """Wait for the next look; True at the SLA, which allows one more."""
         now = self._now()
         await pursuit.live.pause(max(0.0, min(seconds, pursuit.sla_ends - now)))
         now = self._now()
-        if now >= pursuit.sla_ends:
-            reason = Reason.UPSTREAM_TIMEOUT
-            raise GatewayError(reason, describe(reason))
         if now >= pursuit.sent_at + pursuit.channel.job_seconds:
             await self._set_fate(pursuit, is_unknown=True)
+        return now >= pursuit.sla_ends
 
     async def _look(self, pursuit: Pursuit) -> "Working | Made | Broken | Stopped":
         call = pursuit.dialect.look(pursuit.job_id, pursuit.channel)
@@ -246,6 +250,11 @@ def _tell(live: Live, state: Working) -> None:
     if state.percent is not None and state.percent != live.percent:
         live.percent = state.percent
         live.publish(Progress(state.percent))
+
+
+def _overdue() -> GatewayError:
+    reason = Reason.UPSTREAM_TIMEOUT
+    return GatewayError(reason, describe(reason))
 
 
 def _cancelled() -> GatewayError:

@@ -289,6 +289,8 @@ class Generation:
     output_format: str
     duration_ms: int = 0
     fate_unknown_since: datetime | None = None
+    hidden: bool = False
+    """It was deleted: only who finishes it reads it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,9 @@ class MemoryRecords:
 
     async def open_generation(self, account_id: UUID, generation_id: UUID) -> Generation | None:
         known = self._known(account_id, generation_id)
-        return None if known is None or known.row.state.is_terminal else known.row
+        if known is None or known.row.state.is_terminal:
+            return None
+        return replace(known.row, hidden=known.hidden)
 
     async def generations(self, account_id: UUID, listing: Listing) -> list[Generation]:
         rows = [

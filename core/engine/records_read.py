@@ -156,6 +156,7 @@ def generation(row: DictRow) -> Generation:
         output_format=row["output_format"] or "",
         duration_ms=row["duration_ms"],
         fate_unknown_since=row["fate_unknown_since"],
+        hidden=row["hidden_at"] is not None,
     )
 
 

@@ -61,6 +61,19 @@ async def test_the_sla_ends_what_does_not_end(channel, core, clock: Clock, setti
     assert await core.balance() == (10_000, 0)
 
 
+@pytest.mark.parametrize("settings", [{"sla_seconds": 1000.0, "job_seconds": 500.0}])
+async def test_at_the_sla_one_more_look_finds_what_was_made_meanwhile(
+    channel, core, clock: Clock, settings
+):
+    core.upstream.lives[A] = ["running", "succeeded"]
+    core.upstream.plan(A, "look", (lambda: clock.jump(1001.0),))
+    events = await generate(channel, video())
+
+    assert kinds(events)[-1] == "completed"
+    assert core.upstream.count(A, "look") == 2
+    assert await core.balance() == (10_000 - 5 * PRICE, 0)
+
+
 @pytest.mark.parametrize("missing", [404, 410])
 async def test_a_job_that_nobody_knows_any_more_is_made_elsewhere_but_not_at_once(
     channel, core, clock: Clock, missing

@@ -197,7 +197,7 @@ async def test_without_its_record_a_second_job_is_not_made(channel, core):
     events = await generate(channel, video())
     row, _ = await row_of(core)
 
-    assert failed_reason(events[-1]) == "REQUEST_NOT_RETAINED"
+    assert failed_reason(events[-1]) == "STILL_RUNNING"
     assert core.upstream.count(B, "submit") == 0
     assert (row.state, row.owner_epoch) == (GenerationState.RUNNING, 99)
     assert await core.balance() == (10_000, 5 * PRICE), "its new owner settles or voids"
