@@ -131,6 +131,8 @@ LedgerPart = Hold | Settle | Void | Credit | Loss
 LedgerRefusal = InsufficientCredits | TransferMismatch | HoldUnknown | HoldResolved | AccountUnknown
 Name = tuple[UUID, UUID]
 """Of a transfer: account and transfer id."""
+_Key = tuple[int, int]
+"""A name as numbers: a book is asked a lot, and hashing a UUID is a call of Python."""
 
 CUSTOMER = "customer"
 BOOKS: Mapping[str, tuple[str, str]] = {
@@ -177,13 +179,13 @@ class LedgerBook:
         self.balances = dict(balances)
         self.changed: set[UUID] = set()
         self.written: list[Transfer] = []
-        self._transfers: dict[Name, Transfer] = {}
-        self._resolutions: dict[Name, Transfer] = {}
+        self._transfers: dict[_Key, Transfer] = {}
+        self._resolutions: dict[_Key, Transfer] = {}
         for transfer in transfers:
             self._remember(transfer)
 
     def recalls(self, part: LedgerPart) -> bool:
-        known = self._transfers.get((part.account_id, part.transfer_id))
+        known = self._transfers.get((part.account_id.int, part.transfer_id.int))
         return known is not None and known == self._row(part)
 
     def recall(self, part: LedgerPart) -> Balance | Resolved | None:
@@ -199,7 +201,7 @@ class LedgerBook:
         balance = self.balances.get(part.account_id)
         if balance is None:
             return AccountUnknown(part.account_id)
-        if (part.account_id, part.transfer_id) in self._transfers:
+        if (part.account_id.int, part.transfer_id.int) in self._transfers:
             return TransferMismatch(part.transfer_id)
         match part:
             case Hold(amount_micros=amount) if amount > balance.available_micros:
@@ -245,22 +247,22 @@ class LedgerBook:
         self._remember(row)
 
     def _remember(self, transfer: Transfer) -> None:
-        self._transfers[transfer.account_id, transfer.id] = transfer
+        self._transfers[transfer.account_id.int, transfer.id.int] = transfer
         if transfer.resolves is not None:
-            self._resolutions[transfer.account_id, transfer.resolves] = transfer
+            self._resolutions[transfer.account_id.int, transfer.resolves.int] = transfer
 
     def _hold_refusal(self, account_id: UUID, hold_id: UUID) -> LedgerRefusal | None:
         """Why the hold cannot be resolved; one cannot both settle and void it."""
-        hold = self._transfers.get((account_id, hold_id))
+        hold = self._transfers.get((account_id.int, hold_id.int))
         if hold is None or hold.kind != "hold":
             return HoldUnknown(hold_id)
-        by = self._resolutions.get((account_id, hold_id))
+        by = self._resolutions.get((account_id.int, hold_id.int))
         if by is None:
             return None
         return HoldResolved(hold_id, by.id, by.amount_micros if by.kind == "settle" else 0)
 
     def _resolved(self, part: Settle | Void) -> Resolved:
-        held = self._transfers[part.account_id, part.hold_id].amount_micros
+        held = self._transfers[part.account_id.int, part.hold_id.int].amount_micros
         if isinstance(part, Void):
             return Resolved(0, held, 0)
         charged = min(part.amount_micros, held)
@@ -276,7 +278,7 @@ class LedgerBook:
             case Loss(transfer_id, account_id, amount, book):
                 return Transfer(account_id, transfer_id, _LOSSES[book], amount)
         name = (part.account_id, part.transfer_id)
-        hold = self._transfers.get((part.account_id, part.hold_id))
+        hold = self._transfers.get((part.account_id.int, part.hold_id.int))
         if hold is None:
             return None
         held = hold.amount_micros

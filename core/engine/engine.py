@@ -108,11 +108,8 @@ class Engine:
         # during the commit must not leave a hold behind that nobody works for.
         ticket: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._spawn(self._live_through(caller, job, slot, ticket))
-        try:
-            return await asyncio.shield(ticket)
-        except asyncio.CancelledError:
-            ticket.cancel()  # tells `_live_through` that nobody waits any more
-            raise
+        # Cancelling who waits cancels the future, which tells `_live_through` that nobody does.
+        return await ticket
 
     async def _live_through(
         self, caller: Caller, job: Job, slot: Slot, ticket: "asyncio.Future[Ticket]"
