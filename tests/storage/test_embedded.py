@@ -117,7 +117,9 @@ async def test_a_second_supervisor_is_refused_and_leaves_the_first_alone(home: P
         assert await rows_kept(server.url) == 1
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid(), 4_000_000])
+@pytest.mark.parametrize(
+    "pid", [1, os.getpid(), os.getppid(), 4_000_000], ids=["init", "own", "parent", "none"]
+)
 async def test_a_stale_pid_file_never_blocks_a_start(home: Path, pid: int) -> None:
     (home / "data" / "postmaster.pid").write_text(f"{pid}\n{home}/data\n1\n5432\n\n127.0.0.1\n")
 
