@@ -26,7 +26,6 @@ from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
 from core.engine.callbacks import Callbacks
 from core.engine.catalogue_versions import activate
-from core.engine.closing import Closing
 from core.engine.engine import Engine
 from core.engine.inputs import Inputs
 from core.engine.intake import Intake
@@ -223,9 +222,8 @@ async def _works(config: CoreConfig, stack: AsyncExitStack, ground: _Ground, emi
     intake = Intake(config.catalogue, config.keyring)
     engine = Engine(intake, fleet, attempts, books, library, store, emit)
     inputs = Inputs(await stack.enter_async_context(CallerFetch()))
-    closing = Closing(books, store, emit)
     channels = config.catalogue.channels
-    adopter = Adopter(channels, reads, books, engine, jobs, attempts, closing)
+    adopter = Adopter(channels, reads, books, engine, jobs, attempts)
     leases = LeasesSql(ground.pool)
     adoption = Adoption(
         leases, reads, ground.committer, engine.is_running, adopter, _once_each(emit)

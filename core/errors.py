@@ -195,3 +195,8 @@ _DESCRIPTIONS: Mapping[Reason, str] = {
 def describe(reason: Reason) -> str:
     """Say for humans why a generation failed, when only the reason was kept."""
     return _DESCRIPTIONS.get(reason, "The generation failed.") + " Nothing was charged."
+
+
+def explained(reason: Reason, retry_after: float | None = None) -> GatewayError:
+    """The error of a generation that failed for *reason*, in the words that belong to it."""
+    return GatewayError(reason, describe(reason), retry_after=retry_after)

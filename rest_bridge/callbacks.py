@@ -8,7 +8,7 @@ from reapi.v1 import webhook_service_pb2
 from reapi.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from rest_bridge.exchange import Exchange
 from rest_bridge.headers import NO_STORE
-from rest_bridge.rpc_errors import api_error
+from rest_bridge.unary import ask
 
 if TYPE_CHECKING:  # the class exists in the stub file only
     from reapi.v1.webhook_service_pb2_grpc import WebhookServiceAsyncStub
@@ -30,9 +30,5 @@ class Callbacks:
         request = webhook_service_pb2.IngestProviderCallbackRequest(
             channel=exchange.arguments["channel"], token=exchange.arguments["token"]
         )
-        metadata = (("x-request-id", exchange.request_id),)
-        try:
-            await self._stub.IngestProviderCallback(request, metadata=metadata, timeout=_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise api_error(error) from None
+        await ask(self._stub.IngestProviderCallback, request, exchange, _SECONDS)
         await exchange.json(b"{}", (NO_STORE,))

@@ -23,11 +23,12 @@ class UnaryCall(Protocol[Q_contra, R_co]):
         """Make the call."""
 
 
-async def ask(method: UnaryCall[Q, R], request: Q, exchange: Exchange) -> R:
-    """The answer to *request*; raises core's error."""
+async def ask(
+    method: UnaryCall[Q, R], request: Q, exchange: Exchange, seconds: float | None = None
+) -> R:
+    """The answer to *request*, within *seconds* or those of the settings; raises core's error."""
+    limit = exchange.settings.unary_seconds if seconds is None else seconds
     try:
-        return await method(
-            request, metadata=exchange.metadata(), timeout=exchange.settings.unary_seconds
-        )
+        return await method(request, metadata=exchange.metadata(), timeout=limit)
     except grpc.aio.AioRpcError as error:
         raise api_error(error) from None

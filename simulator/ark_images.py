@@ -8,7 +8,7 @@ from simulator.answer import Incoming
 from simulator.ark_errors import ArkRejected, known, told
 from simulator.ark_image_request import ImageRequest
 from simulator.hosting import COMPRESSION, Links, image_name
-from simulator.images import TINY_SIDE, VARIANTS, ImageCache, Recipe
+from simulator.images import ImageCache, Recipe, variant_of
 
 _REFUSED: Final = "OutputImageSensitiveContentDetected"
 _DONE: Final = b"data: [DONE]\n\n"
@@ -71,16 +71,15 @@ def is_refused(request: ImageRequest, index: int) -> bool:
 
 
 def _recipe(request: ImageRequest, incoming: Incoming, index: int) -> Recipe:
-    real = incoming.knobs.image == "real"
-    return Recipe(
-        width=request.width if real else TINY_SIDE,
-        height=request.height if real else TINY_SIDE,
+    recipe = Recipe(
+        width=request.width,
+        height=request.height,
         image_format=request.output_format,
         compression=COMPRESSION,
         transparent=False,
-        variant=(int.from_bytes(request.fingerprint[:4], "big") + index) % VARIANTS,
-        padded_bytes=incoming.knobs.padded_bytes,
+        variant=variant_of(request.fingerprint, index),
     )
+    return incoming.knobs.picture(recipe)
 
 
 def _usage(request: ImageRequest, made: int) -> dict[str, int]:

@@ -40,7 +40,7 @@ from simulator.gemini_errors import (
     unauthenticated,
 )
 from simulator.gemini_request import Address, ImageRequest, address_of, read_request
-from simulator.images import TINY_SIDE, VARIANTS, ImageCache, Recipe
+from simulator.images import ImageCache, Recipe, variant_of
 from simulator.limits import TokenBucket
 
 _HEADERS: Final = {
@@ -204,20 +204,16 @@ class Gemini:
         return [*documents, rendered(last, ())]
 
     async def _drawn(self, request: ImageRequest, incoming: Incoming, blur: int = 0) -> bytes:
-        padded = incoming.knobs.padded_bytes
-        real = incoming.knobs.image == "real"
-        return await self._images.base64(
-            Recipe(
-                width=request.width if real else TINY_SIDE,
-                height=request.height if real else TINY_SIDE,
-                image_format=request.image_format,
-                compression=request.compression,
-                transparent=False,
-                variant=int.from_bytes(request.fingerprint[:4], "big") % VARIANTS,
-                blur=blur if padded is None else 0,
-                padded_bytes=padded,
-            )
+        recipe = Recipe(
+            width=request.width,
+            height=request.height,
+            image_format=request.image_format,
+            compression=request.compression,
+            transparent=False,
+            variant=variant_of(request.fingerprint),
+            blur=blur,
         )
+        return await self._images.base64(incoming.knobs.picture(recipe))
 
 
 def _refused(error: ApiError, *, listed: bool = False) -> Answer:

@@ -47,6 +47,11 @@ class Recipe:
     padded_bytes: int | None = None
 
 
+def variant_of(fingerprint: bytes, index: int = 0) -> int:
+    """Which picture a request shows, by its digest; the next output of it shows the next one."""
+    return (int.from_bytes(fingerprint[:4], "big") + index) % VARIANTS
+
+
 def draw(recipe: Recipe, seed: int) -> bytes:
     """Give the encoded image of *recipe*."""
     # A string seeds the generator the same way in every process and on every platform.

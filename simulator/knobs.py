@@ -18,10 +18,11 @@ link_seconds         How long the links to hosted results work; default 86,400 (
 """
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Final
 
 from simulator.faults import MAX_DELAY_MS
+from simulator.images import TINY_SIDE, Recipe
 from simulator.json_object import ControlError, JsonObject, within
 
 MIN_PADDED_BYTES: Final = 2_048
@@ -69,6 +70,19 @@ class Knobs:
     def as_json(self) -> dict[str, object]:
         """Give the settings as the controls show them."""
         return asdict(self)
+
+    def picture(self, recipe: Recipe) -> Recipe:
+        """Give *recipe*, or what `image` shows instead: tiny or padded, then without blur."""
+        if self.image == "real":
+            return recipe
+        padded = self.padded_bytes
+        return replace(
+            recipe,
+            width=TINY_SIDE,
+            height=TINY_SIDE,
+            blur=recipe.blur if padded is None else 0,
+            padded_bytes=padded,
+        )
 
     @property
     def padded_bytes(self) -> int | None:

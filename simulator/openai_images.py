@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from simulator.answer import Answer, Incoming
 from simulator.faults import Fault
-from simulator.images import TINY_SIDE, VARIANTS, ImageCache, Recipe
+from simulator.images import ImageCache, Recipe, variant_of
 from simulator.limits import TokenBucket, go_duration
 from simulator.multipart import FormError, boundary_of, parse_form
 from simulator.openai_answers import Usage, body, completed_event, image_members, partial_event
@@ -213,20 +213,16 @@ class OpenAIImages:
     async def _drawn(
         self, request: ImageRequest, incoming: Incoming, index: int, blur: int = 0
     ) -> bytes:
-        padded = incoming.knobs.padded_bytes
-        real = incoming.knobs.image == "real"
-        return await self._images.base64(
-            Recipe(
-                width=request.width if real else TINY_SIDE,
-                height=request.height if real else TINY_SIDE,
-                image_format=request.output_format,
-                compression=request.compression,
-                transparent=request.transparent,
-                variant=(int.from_bytes(request.fingerprint[:4], "big") + index) % VARIANTS,
-                blur=blur if padded is None else 0,
-                padded_bytes=padded,
-            )
+        recipe = Recipe(
+            width=request.width,
+            height=request.height,
+            image_format=request.output_format,
+            compression=request.compression,
+            transparent=request.transparent,
+            variant=variant_of(request.fingerprint, index),
+            blur=blur,
         )
+        return await self._images.base64(incoming.knobs.picture(recipe))
 
 
 def _expect(content_type: str, expected: str) -> None:

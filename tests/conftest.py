@@ -1,6 +1,7 @@
 """Only a list: one plugin for each family of fixtures."""
 
 pytest_plugins = [
+    "tests.fix_limits",
     "tests.fix_postgres",
     "tests.fix_embedded",
     "tests.fix_proxy",

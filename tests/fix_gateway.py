@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.patience import wait_until
 from tests.role_processes import running_role
 
 ROOT = Path(__file__).parent.parent
@@ -134,14 +134,13 @@ def start(home: Path, program: Sequence[str] = ("-m", "gateway"), **environment:
             stdout=out,
             stderr=log,
         )
-    deadline = time.monotonic() + START_SECONDS
-    while _stamp(home) == before:
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            raise RuntimeError(
-                f"the gateway did not start: {(home / 'stderr.log').read_text()[-2000:]}"
-            )
-        time.sleep(0.05)
+    try:
+        wait_until(lambda: process.poll() is not None or _stamp(home) != before, START_SECONDS)
+        assert process.poll() is None
+    except AssertionError:
+        process.kill()
+        words = (home / "stderr.log").read_text()[-2000:]
+        raise RuntimeError(f"the gateway did not start: {words}") from None
     demo = json.loads((home / "demo.json").read_text())
     return Gateway(home, process, demo, environment)
 

@@ -41,9 +41,15 @@ def scratch_folder() -> Iterator[Path]:
 async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
     """A running server whose database `reapi` holds the migrated schema: clone it, do not use it.
 
-    Not durable against power loss, which no test can cause; otherwise as in production.
+    Not durable against power loss, which no test can cause, and without autovacuum, whose
+    workers only a superuser can end when a clone is dropped; otherwise as in production.
     """
-    settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+    settings = {
+        "fsync": "off",
+        "full_page_writes": "off",
+        "autovacuum": "off",
+        "max_connections": "200",
+    }
     with scratch_folder() as folder:
         async with EmbeddedPostgres(folder / "postgres", settings=settings) as server:
             if MIGRATIONS.is_dir():

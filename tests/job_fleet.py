@@ -6,7 +6,6 @@ balancer do. Every model has channels, hence a port, a health and jobs, of its o
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from core.app import admin_token
 from core.keyring import open_keyring
 from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
 from tests.fix_gateway import ROOT
-from tests.role_processes import START_SECONDS, Role, launch
+from tests.role_processes import Role, launch, wait_until_ready
 
 MODEL = "seedance-2.0"
 MODEL_FILE = ROOT / "core" / "catalog" / "models" / f"{MODEL}.toml"
@@ -134,11 +133,7 @@ class JobFleet:
         """One more process; it is killed in the end, whatever becomes of it."""
         role = launch("serve", self.folder / "logs", {**self.environment, **environment})
         self.stack.callback(_end, role)
-        deadline = time.monotonic() + START_SECONDS
-        while not role.port("rest"):
-            if role.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the gateway did not start: {role.log[-2000:]}")
-            time.sleep(0.02)
+        wait_until_ready(role, "rest")
         return Member(role, f"http://127.0.0.1:{role.port('rest')}")
 
     def account(self, member: Member, credits_: str = MANY_CREDITS) -> tuple[str, str]:

@@ -12,7 +12,6 @@ from core.engine.adopted import Adopter
 from core.engine.adoption import Adoption
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
-from core.engine.closing import Closing
 from core.engine.engine import Engine, Ticket
 from core.engine.events import Event
 from core.engine.intake import Intake
@@ -84,10 +83,7 @@ class Process:
         library = Library(house.reads)
         intake = Intake(known, Keyring((b"k" * 32,)))
         self.engine = Engine(intake, fleet, attempts, books, library, world.store, emit)
-        closing = Closing(books, world.store, emit)
-        self.adopter = Adopter(
-            known.channels, house.reads, books, self.engine, jobs, attempts, closing
-        )
+        self.adopter = Adopter(known.channels, house.reads, books, self.engine, jobs, attempts)
         self._adoption = Adoption(
             world.leases, house.reads, house.committer, self.engine.is_running, self.adopter
         )

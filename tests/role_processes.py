@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import wait_until
+
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -72,16 +74,23 @@ def launch(role: str, folder: Path, environment: Mapping[str, str]) -> Role:
     return Role(process, log_file)
 
 
+def wait_until_ready(started: Role, part: str) -> None:
+    """Until *part* of it has started; RuntimeError, with its last words, if it ends before."""
+
+    def is_ready() -> bool:
+        if started.process.poll() is not None:
+            raise RuntimeError(f"the process ended: {started.log[-2000:]}")
+        return started.port(part) != 0
+
+    wait_until(is_ready, START_SECONDS, lambda: f"it did not start: {started.log[-2000:]}")
+
+
 @contextmanager
 def running_role(role: str, folder: Path, **environment: str) -> Iterator[Role]:
     """Start a role and wait until it is ready; whatever is left of it is killed in the end."""
     started = launch(role, folder, environment)
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not started.port(LAST_PART[role]):
-            if started.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{role} did not start: {started.log[-2000:]}")
-            time.sleep(0.02)
+        wait_until_ready(started, LAST_PART[role])
         yield started
     finally:
         if started.process.poll() is None:

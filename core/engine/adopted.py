@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.engine.attempts import Attempts, Course
+from core.engine.attempts import Attempts, Course, Made
 from core.engine.bookkeeping import Bookkeeper, Entry
-from core.engine.closing import Case, Closing
+from core.engine.closing import Case
 from core.engine.engine import Engine
 from core.engine.events import Accepted, AttemptStarted, Live
 from core.engine.jobs import Jobs, Pursuit
 from core.engine.library import resource_of
 from core.engine.records import AttemptRecord, Generation, Stray
-from core.errors import GatewayError, Reason, UpstreamError, describe
+from core.errors import GatewayError, Reason, UpstreamError, explained
 from core.model import AttemptState, Channel
 from core.providers import JOB_DIALECTS
 
@@ -51,7 +51,6 @@ class Adopter:
         engine: Engine,
         jobs: Jobs,
         attempts: Attempts,
-        closing: Closing,
     ) -> None:
         self._channels = channels
         self._rows = rows
@@ -59,7 +58,6 @@ class Adopter:
         self._engine = engine
         self._jobs = jobs
         self._attempts = attempts
-        self._closing = closing
 
     def job_of(self, attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
         """The attempt whose job is, or may be, at a provider: the latest, if it left one."""
@@ -110,24 +108,23 @@ class Adopter:
             job_id=job.upstream_job_id,
             is_fate_unknown=row.fate_unknown_since is not None,
         )
-        self._engine.take_over(case, course, self._finish(case, course, course.pursuit))
+        self._engine.take_over(case, course, self._finish(course, course.pursuit))
         return True
 
-    async def _finish(self, case: Case, course: Course, pursuit: Pursuit) -> None:
+    async def _finish(self, course: Course, pursuit: Pursuit) -> Made:
         try:
             if not pursuit.job_id and not await self._jobs.find(pursuit):
-                raise not_retained()
+                raise explained(Reason.REQUEST_NOT_RETAINED)
             made = await self._attempts.pursue(pursuit, course)
         except UpstreamError:
             _end(course, pursuit, AttemptState.FAILED)
-            raise not_retained() from None
+            raise explained(Reason.REQUEST_NOT_RETAINED) from None
         except GatewayError as error:
             is_lost = error.reason in (Reason.UPSTREAM_TIMEOUT, Reason.REQUEST_NOT_RETAINED)
             _end(course, pursuit, AttemptState.LOST if is_lost else AttemptState.FAILED)
             raise
         _end(course, pursuit, AttemptState.DONE)
-        case.live.finishing = True
-        await self._closing.deliver(case, made, course)
+        return made
 
 
 def _end(course: Course, pursuit: Pursuit, state: AttemptState) -> None:
@@ -141,9 +138,3 @@ def _end(course: Course, pursuit: Pursuit, state: AttemptState) -> None:
         else item
         for item in course.records
     ]
-
-
-def not_retained() -> GatewayError:
-    """The request went with its process."""
-    reason = Reason.REQUEST_NOT_RETAINED
-    return GatewayError(reason, describe(reason))

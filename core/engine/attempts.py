@@ -16,7 +16,7 @@ from core.engine.jobs import Jobs, Pursuit, ended
 from core.engine.mirroring import CALL_TRIES, JOB_TRIES, Mirror
 from core.engine.outputs import Kept, check
 from core.engine.records import AttemptRecord
-from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, describe
+from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, explained
 from core.log import AttemptEnded, Emit
 from core.media import Probe
 from core.model import (
@@ -126,8 +126,7 @@ class Attempts:
         attempt, previous = first, ""
         while True:
             if not self._holds(course.entry.owner_epoch):
-                reason = Reason.REQUEST_NOT_RETAINED
-                raise GatewayError(reason, describe(reason), retry_after=1)
+                raise explained(Reason.REQUEST_NOT_RETAINED, retry_after=1)
             live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
             timing = _Timing()
             try:
@@ -163,7 +162,7 @@ class Attempts:
         if decision.delay:
             await asyncio.sleep(decision.delay)
         if live.cancel_asked:
-            raise GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+            raise explained(Reason.CANCELLED)
         following = failover.next_channel(self._now())
         if isinstance(following, Stop):
             raise explain(following)
@@ -187,16 +186,13 @@ class Attempts:
         started_ms = int((attempt.started - course.accepted) * 1000)
         timing.http_status = await self._jobs.submit(pursuit, ask, started_ms)
         timing.acknowledged = self._now()
-        return await self._pursued(pursuit, course, timing)
+        return await self.pursue(pursuit, course, timing)
 
-    async def pursue(self, pursuit: Pursuit, course: Course) -> Made:
-        """Wait for the end of a job that another process made, and bring its outputs home."""
-        return await self._pursued(pursuit, course, _Timing())
-
-    async def _pursued(self, pursuit: Pursuit, course: Course, timing: _Timing) -> Made:
-        """Wait for the end of a job, and bring its outputs home."""
+    async def pursue(self, pursuit: Pursuit, course: Course, timing: _Timing | None = None) -> Made:
+        """Wait for the end of a job, whoever made it, and bring its outputs home."""
         made = await self._jobs.follow(pursuit)
-        timing.first_byte = self._now()
+        if timing is not None:
+            timing.first_byte = self._now()
         finals = [item for item in made.outputs if isinstance(item, Final)]
         hosted = [item for item in made.outputs if isinstance(item, Hosted)]
         try:
@@ -216,7 +212,7 @@ class Attempts:
             if not await self._jobs.find(pursuit):
                 return failover.absent(self._now())
             failover.found()
-            made = await self._pursued(pursuit, course, timing)
+            made = await self.pursue(pursuit, course, timing)
         except GatewayError as error:
             self._leave(attempt, timing, course, error)
             raise
@@ -246,7 +242,12 @@ class Attempts:
             kept = await self._mirror.keep(
                 id_, hosted, channel, kind, course.media_type, tries=tries
             )
-        good = check(finals, course.media_type, course.kind) if finals or not kept else []
+        try:
+            good = check(finals, course.media_type, course.kind)
+        except UpstreamError:
+            if not kept:
+                raise
+            good = []
         return Made(
             channel.name,
             tuple([final for final, _ in good]),

@@ -13,7 +13,7 @@ from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden, not_o
 from core.engine.events import Charged, Completed, Failed, Live, OutputReady
 from core.engine.outputs import Kept, Store, discard, keep
 from core.engine.records import AssetRecord, NotOwner
-from core.errors import GatewayError, Reason
+from core.errors import GatewayError, Reason, explained
 from core.log import Emit, GenerationEnded, defect
 from core.model import Failure, Generation, GenerationState, Report
 from core.values import dataclass
@@ -120,9 +120,7 @@ class Closing:
             kept = await keep(self._store, case.entry.id, made.finals, made.probes, now)
         except OSError:
             await self._discard(made.kept)
-            raise GatewayError(
-                Reason.STORAGE_UNAVAILABLE, "The output could not be stored.", retry_after=1
-            ) from None
+            raise explained(Reason.STORAGE_UNAVAILABLE, retry_after=1) from None
         return [*made.kept, *kept] if made.kept else kept
 
     async def _close(self, case: Case, outcome: Outcome, kept: list[Kept]) -> bool:

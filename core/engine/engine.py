@@ -14,7 +14,7 @@ from uuid import UUID
 
 from core.caller import Caller
 from core.engine.admission import Slot
-from core.engine.attempts import Attempts, Course
+from core.engine.attempts import Attempts, Course, Made
 from core.engine.bookkeeping import Bookkeeper
 from core.engine.closing import Case, Closing
 from core.engine.events import Accepted, Event, Failed, Live, RateLimit, ending, replay
@@ -24,7 +24,7 @@ from core.engine.library import Library
 from core.engine.order import Order
 from core.engine.outputs import Store, discard
 from core.engine.records import Claimed, Replay
-from core.errors import GatewayError, Reason, describe
+from core.errors import GatewayError, Reason, explained
 from core.log import Emit, defect
 from core.model import Generation
 from core.policy.decisions import Attempt, Stop
@@ -266,37 +266,35 @@ class Engine:
         case, job = running.case, running.job
         course = Course(monotonic(), case.entry, job.model.kind, job.media_type, running.slot.count)
 
-        async def work() -> None:
+        async def making() -> Made:
             with running.failover:
                 if self._stopping:
                     raise _stopped()
                 if case.live.cancel_asked:
-                    raise _cancelled()
-                made = await self._attempts.run(
+                    raise explained(Reason.CANCELLED)
+                return await self._attempts.run(
                     job.ask, running.failover, running.first, case.live, course
                 )
-            case.live.finishing = True
-            await self._closing.deliver(case, made, course)
 
         try:
-            await self._supervised(case, course, work())
+            await self._supervised(case, course, making())
         finally:
             running.slot.release()
 
-    def take_over(self, case: Case, course: Course, work: Coroutine[Any, Any, None]) -> None:
-        """Run an adopted generation: *work* is what is left to do of it."""
+    def take_over(self, case: Case, course: Course, making: Coroutine[Any, Any, Made]) -> None:
+        """Run an adopted generation: *making* waits for what its job makes."""
 
-        async def rest() -> None:
+        async def rest() -> Made:
             if self._stopping:  # it came too late for `stop` to cancel it
-                work.close()
+                making.close()
                 raise asyncio.CancelledError
-            await work
+            return await making
 
         self._live[case.entry.id] = case.live
         self._spawn(self._supervised(case, course, rest()))
 
-    async def _supervised(self, case: Case, course: Course, work: Awaitable[None]) -> None:
-        """Do *work* on a generation of this process; however that ends, so does the generation.
+    async def _supervised(self, case: Case, course: Course, making: Awaitable[Made]) -> None:
+        """Deliver what *making* gives; however that ends, so does the generation.
 
         Except for what has a job at a provider when this process stops: that is left to the
         next one, under its row (semantics.md 17, 18).
@@ -305,7 +303,9 @@ class Engine:
         assert task is not None
         self._attempting[case.entry.id] = task
         try:
-            await work
+            made = await making
+            case.live.finishing = True
+            await self._closing.deliver(case, made, course)
         except GatewayError as error:
             if error.reason is Reason.STILL_RUNNING:
                 self._closing.leave(case, error)
@@ -336,12 +336,7 @@ class Engine:
 
 
 def _stopped() -> GatewayError:
-    reason = Reason.REQUEST_NOT_RETAINED
-    return GatewayError(reason, describe(reason), retry_after=1)
-
-
-def _cancelled() -> GatewayError:
-    return GatewayError(Reason.CANCELLED, "The generation was cancelled.")
+    return explained(Reason.REQUEST_NOT_RETAINED, retry_after=1)
 
 
 def _lost() -> GatewayError:

@@ -15,7 +15,7 @@ from uuid import UUID
 from core.engine.bookkeeping import Bookkeeper, Entry, not_ours
 from core.engine.events import Live, Progress
 from core.engine.records import AttemptRecord
-from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, describe
+from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, explained
 from core.log import Emit, defect
 from core.model import Ask, Channel
 from core.policy.polling import Schedule, is_absent, look_delay, page_ends, search_delay
@@ -138,7 +138,7 @@ class Jobs:
                 if missing >= GONE_LOOKS and self._now() - pursuit.sent_at >= GONE_SECONDS:
                     raise
                 if is_late:
-                    raise _overdue() from None
+                    raise explained(Reason.UPSTREAM_TIMEOUT) from None
                 continue
             schedule.answered()
             missing = 0
@@ -149,14 +149,14 @@ class Jobs:
                     raise ended(failure)
                 case Stopped():
                     if pursuit.live.cancel_asked:
-                        raise _cancelled()
+                        raise explained(Reason.CANCELLED)
                     raise UpstreamError(Fault.SERVER_ERROR, Phase.BODY)
                 case Working():
                     _tell(pursuit.live, state)
                     if pursuit.live.cancel_asked and await self._cancel(pursuit, state):
-                        raise _cancelled()
+                        raise explained(Reason.CANCELLED)
                     if is_late:
-                        raise _overdue()
+                        raise explained(Reason.UPSTREAM_TIMEOUT)
 
     async def find(self, pursuit: Pursuit) -> bool:
         """Whether the provider has the job, by its mark; takes until that is certain.
@@ -178,7 +178,7 @@ class Jobs:
                 await self._set_fate(pursuit, is_unknown=False)
                 return True
             if is_late:
-                raise _overdue()
+                raise explained(Reason.UPSTREAM_TIMEOUT)
             if job_id is None:  # no list, or none that could be read: it shows nothing
                 continue
             misses += 1
@@ -250,15 +250,6 @@ def _tell(live: Live, state: Working) -> None:
     if state.percent is not None and state.percent != live.percent:
         live.percent = state.percent
         live.publish(Progress(state.percent))
-
-
-def _overdue() -> GatewayError:
-    reason = Reason.UPSTREAM_TIMEOUT
-    return GatewayError(reason, describe(reason))
-
-
-def _cancelled() -> GatewayError:
-    return GatewayError(Reason.CANCELLED, "The generation was cancelled.")
 
 
 def ended(error: UpstreamError) -> UpstreamError:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from core.engine.outputs import Fetch, Kept, Store, Wish, discard, keep_hosted, new_link
-from core.errors import Fault, GatewayError, Reason, UpstreamError
+from core.errors import Fault, Reason, UpstreamError, explained
 from core.model import Channel, Hosted, Kind
 
 FIRST_DELAY = 0.2
@@ -80,7 +80,7 @@ class Mirror:
                     raise
             except OSError:
                 if not left:
-                    raise _unstored() from None
+                    raise explained(Reason.STORAGE_UNAVAILABLE, retry_after=1) from None
             await self._sleep(delay)
             delay = min(2 * delay, LONGEST_DELAY)
         raise AssertionError("the last try returns or raises")
@@ -92,9 +92,3 @@ def _done(copies: Sequence["asyncio.Future[Kept]"]) -> list[Kept]:
         for each in copies
         if each.done() and not each.cancelled() and each.exception() is None
     ]
-
-
-def _unstored() -> GatewayError:
-    return GatewayError(
-        Reason.STORAGE_UNAVAILABLE, "The output could not be stored.", retry_after=1
-    )

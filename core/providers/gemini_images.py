@@ -25,8 +25,8 @@ from core.providers.reading import base64, count, section, word
 from core.providers.wire import Call, Reply, invalid
 
 FORMATS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
-_FREE = frozenset({"auto", "adaptive"})
-"""Aspect ratios that leave the choice to the model, which knows no word for it."""
+_FREE = frozenset({"", "auto", "adaptive"})
+"""What leaves the choice to the model, which knows no word for it."""
 
 
 class GeminiImages:
@@ -38,16 +38,13 @@ class GeminiImages:
             if item.role is Role.IMAGE:
                 data = pybase64.b64encode(item.data.reveal()).decode()
                 parts.append({"inlineData": {"mimeType": item.media_type, "data": data}})
-        picture: dict[str, object] = {}
-        if (ratio := ask.parameters.get("aspect_ratio", "auto")) not in _FREE:
-            picture["aspectRatio"] = ratio
-        if "resolution" in ask.parameters:
-            picture["imageSize"] = str(ask.parameters["resolution"]).upper()
-        config: dict[str, object] = {"responseModalities": ["IMAGE"]}
-        if picture:
-            config["imageConfig"] = picture
-        if "seed" in ask.parameters:
-            config["seed"] = ask.parameters["seed"]
+        given = ask.parameters
+        size = str(given.get("resolution", "")).upper()
+        wish = {"aspectRatio": given.get("aspect_ratio", ""), "imageSize": size}
+        picture = {name: value for name, value in wish.items() if value not in _FREE}
+        wanted: dict[str, object] = {"imageConfig": picture, "seed": given.get("seed", "")}
+        config = {name: value for name, value in wanted.items() if value not in ("", {})}
+        config["responseModalities"] = ["IMAGE"]
         fields = {"contents": [{"role": "user", "parts": parts}], "generationConfig": config}
         path = f"/models/{quote(channel.upstream_model, safe='')}:generateContent"
         return Call("POST", path, _authorization(channel), Body(orjson.dumps(fields)))
@@ -67,22 +64,19 @@ class GeminiImages:
         ]
         if not shown or word(candidate, "finishReason") in REFUSALS:
             raise imageless(candidate)
-        image = base64(shown[-1], "data")
-        if image is None:
+        if (image := base64(shown[-1], "data")) is None:
             raise invalid()
         made = FORMATS.get(word(shown[-1], "mimeType"), "")
-        return [
-            Final(0, image),
-            Report(_usage(section(found, "usageMetadata")), output_format=made),
-        ]
+        usage = _usage(section(found, "usageMetadata"))
+        return [Final(0, image), Report(usage, output_format=made)]
 
     def reader(self, ask: Ask) -> NoReturn:
-        """Never called: no call of this dialect streams."""
-        raise NotImplementedError
+        del ask
+        raise AssertionError("no call of this dialect streams")
 
 
 def _authorization(channel: Channel) -> Mapping[str, str]:
-    """Addresses under a project take access tokens, which belong to it; the others take keys."""
+    # Addresses under a project take access tokens, which belong to it; the others take keys.
     if "/projects/" in channel.base_url:
         return {"authorization": f"Bearer {channel.credential.reveal()}"}
     return {"x-goog-api-key": channel.credential.reveal()}
@@ -92,7 +86,7 @@ def _usage(usage: Mapping[str, object]) -> Usage | None:
     """Thoughts are output that is billed, and are not counted with the candidates."""
     if not usage:
         return None
-    given, made = entries(usage, "promptTokensDetails"), entries(usage, "candidatesTokensDetails")
+    given, made = (entries(usage, f"{name}TokensDetails") for name in ("prompt", "candidates"))
     return Usage(
         input_text_tokens=_of(given, "TEXT") if given else count(usage, "promptTokenCount"),
         input_image_tokens=_of(given, "IMAGE"),

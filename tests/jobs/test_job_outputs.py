@@ -8,7 +8,7 @@ from billing.ledger import Settle, Void
 from core.body import Body
 from core.errors import Fault, Phase, UpstreamError
 from core.log import Defect
-from core.model import Acknowledged, AttemptState, Hosted, Report
+from core.model import Acknowledged, AttemptState, Final, Hosted, Report
 from tests.fix_core import PNG
 from tests.generating import SECONDS, failed_reason, generate, kinds, start
 from tests.jobs.following import commits_of, row_of, video
@@ -115,6 +115,19 @@ def images(count):
     asked = start(spec={"model": "gpt-image-2"})
     asked.start.spec.parameters.output_count = count
     return asked
+
+
+async def test_a_garbled_image_beside_a_hosted_one_costs_neither_the_caller_nor_the_other(
+    channel, core, films: Films
+):
+    films.always = PNG
+    garbled = Final(1, Body(b"<html>"))
+    core.upstream.play("openai-a", (Acknowledged(200), *group(1), garbled, Report()))
+    events = await generate(channel, images(2))
+
+    assert events[-1].completed.generation.delivered_count == 1
+    assert len(core.store.objects) == 1
+    assert set(core.upstream.asked) == {"openai-a"}
 
 
 async def test_of_hosted_images_those_that_can_be_had_are_delivered_and_charged(

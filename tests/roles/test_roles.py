@@ -19,6 +19,8 @@ import pytest
 from core.app import admin_token
 from core.keyring import open_keyring
 from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
+from tests.fix_gateway import eventually
+from tests.patience import wait_until
 from tests.processes import descendants, is_alive
 from tests.role_processes import Role, launch, running_role
 from tests.traffic import traffic
@@ -142,17 +144,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def ready_within(rest: httpx.Client, seconds: float) -> float:
     """Wait until /readyz says so; seconds that took."""
-    begin = time.monotonic()
-    while rest.get("/readyz").status_code != 200:
-        assert time.monotonic() < begin + seconds, "the bridge did not find its core"
-        time.sleep(0.05)
-    return time.monotonic() - begin
-
-
-async def until(check: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.02)
+    return wait_until(lambda: rest.get("/readyz").status_code == 200, seconds)
 
 
 @pytest.mark.parametrize("way", ["tls", "unix"])
@@ -194,11 +186,11 @@ async def test_a_bridge_survives_a_core_that_is_killed_and_started_again(build, 
     key = house.customer(rest)
     upstreams.settings(image="tiny", latency_ms=SLOW_MS)
     before = upstreams.calls("openai")
-    await until(lambda: len(bridge.events("CoreReached")) == 1)
+    await eventually(lambda: len(bridge.events("CoreReached")) == 1)
 
     async with traffic(str(rest.base_url).rstrip("/"), key) as client:
         running = asyncio.create_task(client.generate())
-        await until(lambda: upstreams.calls("openai") > before)
+        await eventually(lambda: upstreams.calls("openai") > before)
         core.kill()
         lost = await running
         upstreams.settings(image="tiny", latency_ms=0)
@@ -215,7 +207,7 @@ async def test_a_bridge_survives_a_core_that_is_killed_and_started_again(build, 
     assert {reply.status for reply in refused} == {503}
     assert all(reply.headers["retry-after"] == "1" for reply in refused)
     assert meanwhile[-1].has_images
-    await until(lambda: len(bridge.events("CoreReached")) == 2)
+    await eventually(lambda: len(bridge.events("CoreReached")) == 2)
     assert "Traceback" not in bridge.log
     starting.stop()
 
@@ -261,10 +253,10 @@ async def test_a_core_that_is_stopped_finishes_what_runs(build, upstreams):
 
     async with traffic(str(rest.base_url).rstrip("/"), key) as client:
         running = asyncio.create_task(client.generate())
-        await until(lambda: upstreams.calls("openai") > before)
+        await eventually(lambda: upstreams.calls("openai") > before)
         begin = time.monotonic()
         core.ask_to_stop()
-        await until(lambda: core.events("Stopping") != [])
+        await eventually(lambda: core.events("Stopping") != [])
         late = await client.generate()
         finished = await running
         code = await asyncio.to_thread(core.process.wait, STOP_SECONDS)
@@ -287,7 +279,7 @@ async def test_a_bridge_that_is_stopped_finishes_what_runs(build, upstreams):
 
     async with traffic(str(rest.base_url).rstrip("/"), key) as client:
         running = asyncio.create_task(client.generate())
-        await until(lambda: upstreams.calls("openai") > before)
+        await eventually(lambda: upstreams.calls("openai") > before)
         begin = time.monotonic()
         bridge.ask_to_stop()
         finished = await running

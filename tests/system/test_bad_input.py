@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests import books
 from tests.malformed import EDITS, GENERATIONS, GOOD, KEY_MARK, malformed, posted, request
+from tests.patience import wait_until
 
 PATIENCE_SECONDS = 30
 """A caller who waits longer has been hung."""
@@ -123,9 +124,8 @@ def caller(gateway):
     yield caller
     with gateway.database() as connection:
         connection.autocommit = True
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while books.unfinished(connection) and time.monotonic() < ends:  # tasks are answered early
-            time.sleep(0.05)
+        # Tasks are answered early.
+        wait_until(lambda: not books.unfinished(connection), PATIENCE_SECONDS)
         charged = books.charged(connection, caller.id)
         states = books.states(connection, caller.id)
     # What was made beyond what was served was made for callers who had left.

@@ -10,6 +10,7 @@ import pytest
 
 from tests import books
 from tests.fix_gateway import Gateway, start
+from tests.patience import wait_until
 from tests.processes import descendants, is_alive
 from tests.traffic import traffic
 
@@ -72,13 +73,13 @@ async def killed_in_flight(home, key, count):
 
 def settled_within(gateway, seconds):
     """Wait until every generation has ended; seconds that took."""
-    begin = time.monotonic()
     with gateway.database() as connection:
         connection.autocommit = True
-        while (left := books.unfinished(connection)) or books.open_holds(connection):
-            assert time.monotonic() < begin + seconds, f"{left} generations have not ended"
-            time.sleep(0.1)
-    return time.monotonic() - begin
+        return wait_until(
+            lambda: not books.unfinished(connection) and not books.open_holds(connection),
+            seconds,
+            lambda: f"{books.unfinished(connection)} generations have not ended",
+        )
 
 
 def assert_charged_exactly_once(gateway, account_id, replies):

@@ -11,6 +11,8 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from PIL import Image
 
+from tests.patience import wait_until
+
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
 
 MODEL = "seedance-2.0"
@@ -55,13 +57,6 @@ def made(client, **fields):
     """A video, once it has ended."""
     wanted = {"model": MODEL, "prompt": "a fox runs", "seconds": "4", **fields}
     return client.videos.create_and_poll(**wanted, poll_interval_ms=POLL_MS)
-
-
-def eventually(check, seconds: float = PATIENCE) -> None:
-    ends = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
 
 
 def test_a_video_is_created_polled_and_downloaded(client, gateway):
@@ -176,7 +171,7 @@ def test_a_cancelled_video_shows_as_failed_or_finishes(client, gateway, slow):
         url = f"{gateway.rest}/api/v1/generations/{video.id}:cancel"
         asked = httpx.post(url, headers=gateway.headers(client.api_key))
         assert asked.status_code == 200
-        eventually(lambda: client.videos.retrieve(video.id).status == "failed")
+        wait_until(lambda: client.videos.retrieve(video.id).status == "failed", PATIENCE)
     finally:
         for channel in CHANNELS:
             gateway.settings_of(channel, queue_ms=200)
