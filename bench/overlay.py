@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 CHANNELS = ("openai-a", "openai-b", "openai-c")
-"""Of the embedded demo (core/catalog/embedded.toml)."""
+"""Of the embedded demo (core/catalog/embedded/openai.toml)."""
 
 VIDEO_CHANNELS = ("seedance-a", "seedance-b")
 """The same, for videos."""

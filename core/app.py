@@ -1,10 +1,11 @@
 """The one place where the core is wired: opens everything in order, closes it in reverse."""
 
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -24,9 +25,11 @@ from core.engine.adopted import Adopter
 from core.engine.adoption import Adoption
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
+from core.engine.callback_urls import CallbackUrls
 from core.engine.callbacks import Callbacks
 from core.engine.catalogue_versions import activate
 from core.engine.engine import Engine
+from core.engine.handouts import Handouts, reachable
 from core.engine.inputs import Inputs
 from core.engine.intake import Intake
 from core.engine.jobs import Jobs
@@ -36,37 +39,50 @@ from core.engine.library import Library
 from core.engine.mirroring import Mirror
 from core.engine.records_read import RecordReads
 from core.engine.records_sql import RecordsSql
+from core.engine.reloading import Files, Reloading
 from core.engine.retention import make_days
+from core.engine.storing import PatientStore
 from core.engine.supervisor import Supervisor
+from core.engine.sweeping import Sweeper
 from core.engine.upkeep import Upkeep
+from core.fetch.addresses import Network
 from core.fetch.caller import CallerFetch
+from core.fetch.lending import Lender
 from core.fetch.result import ResultFetch
 from core.interceptors import Boundary
 from core.keyring import Keyring
-from core.log import Emit, Stopping, defect
+from core.log import BucketProblem, Emit, Stopping, defect
 from core.metrics import Metrics
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.policy.health import HealthBook
 from core.providers.driver import Driver
 from core.services.admin import AdminService
+from core.services.assets import Assets
 from core.services.billing import BillingService
 from core.services.convert import Converter
 from core.services.generation import GenerationService
 from core.services.models import ModelService
 from core.services.register import Services
 from core.services.webhooks import WebhookService
+from core.signing import Signer
+from core.webhooks.office import Office, open_office
+from core.webhooks.sending import Manner
 from storage.commits import CommitRejected
 from storage.committer import Committer
 from storage.folder import FolderStore
 from storage.pool import Pool, connection_string, open_pool
+from storage.s3 import Bucket, S3Store
 
 ADMIN_PURPOSE = "admin-token"
-OUTPUT_SECONDS = 30 * 86_400.0
+STRAY_SECONDS = 31 * 86_400.0
+"""When an object in the store that no row knows is deleted: after all that rows know."""
 MAXIMUM_CALLS = 10_000
 STOP_SECONDS = 2.0
 """What voiding the generations that are left may take."""
 MAXIMUM_BYTES = 2 * 1024 * 1024 * 1024
+
+Objects = FolderStore | S3Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +92,14 @@ class CoreConfig:
     database_url: str = field(repr=False)
     keyring: Keyring = field(repr=False)
     catalogue: Catalogue
-    outputs: Path
+    outputs: Path | Bucket
     public_url: str
     maximum_calls: int = MAXIMUM_CALLS
     maximum_bytes: int = MAXIMUM_BYTES
+    webhook_networks: tuple[Network, ...] = ()
+    """Where webhooks may go besides the open internet, by http too."""
+    files: Files | None = None
+    """Where the catalogue is from, to take changes over; None: it never changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,7 @@ class Core:
     admission: Admission
     health: HealthServicer
     admin_token: str = field(repr=False)
+    reloading: Reloading | None = None
 
     def register(self, server: aio.Server) -> None:
         """Add the contract and the health service to *server*."""
@@ -117,7 +138,8 @@ class _Probes:
     """What upkeep turns: the health service, and the bucket."""
 
     health: HealthServicer
-    store: FolderStore
+    store: Objects
+    sweeper: Sweeper
     engine: Engine
 
     async def set_ready(self, *, is_ready: bool) -> None:
@@ -125,7 +147,11 @@ class _Probes:
         await self.health.set("", status.SERVING if is_ready else status.NOT_SERVING)
 
     async def sweep_outputs(self, now: datetime) -> None:
-        await self.store.sweep(now.timestamp(), OUTPUT_SECONDS)
+        await self.sweeper.run(now)
+
+    async def sweep_strays(self, now: datetime) -> None:
+        with suppress(OSError):  # the next hour is early enough
+            await self.store.sweep(now.timestamp(), STRAY_SECONDS)
 
     def wish_to_cancel(self, id_: UUID) -> None:
         self.engine.wish_to_cancel(id_)
@@ -139,9 +165,10 @@ def admin_token(keyring: Keyring) -> str:
 @asynccontextmanager
 async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
     """Everything behind the contract; nothing listens yet. Raises StorageUnavailable."""
-    metrics = Metrics()
-    emit = metrics.emit_to(emit)
+    emit = (metrics := Metrics()).emit_to(emit)
     async with AsyncExitStack() as stack:
+        # Before the lease: opening a bucket for the first time takes the loop a second.
+        objects = await _objects(config.outputs, stack, emit)
         pool = await stack.enter_async_context(_prepared_pool(config))
         committer = await stack.enter_async_context(
             Committer(config.database_url, [LimitsSql(), LedgerSql(), RecordsSql()])
@@ -149,28 +176,31 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         lease = LeaseKeeper(LeasesSql(pool))
         await lease.acquire()
         stack.push_async_callback(lease.release)
-        works = await _works(config, stack, _Ground(pool, committer, lease), emit)
+        works = await _works(config, stack, _Ground(pool, committer, lease, objects), emit)
         engine, library, store = works.engine, works.library, works.store
         metrics.watch_running(lambda: engine.running)
         admission = Admission(config.maximum_calls, config.maximum_bytes)
         registry = Registry(pool)
-        convert = Converter(config.public_url)
+        convert, signer = Converter(config.public_url), Signer(config.keyring)
+        assets = Assets(library, store, works.handouts.find)
         services = Services(
             GenerationService=GenerationService(
-                engine, library, admission, store, convert, works.inputs
+                engine, library, admission, assets, convert, works.inputs, signer
             ),
-            ModelService=ModelService(config.catalogue),
-            BillingService=BillingService(Balances(pool)),
+            ModelService=(models := ModelService(works.catalogue)),
+            BillingService=BillingService(Balances(pool), signer),
             AdminService=AdminService(registry, committer, config.keyring),
-            WebhookService=WebhookService(engine, works.callbacks),
+            WebhookService=WebhookService(engine, works.callbacks, works.office),
         )
         supervisor = await stack.enter_async_context(Supervisor(emit))
         directory = _listening_directory(config, pool, supervisor)
         authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
         health = HealthServicer()
-        probes = _Probes(health, store, engine)
+        probes = _Probes(health, objects, Sweeper(pool, objects, emit), engine)
         await probes.set_ready(is_ready=True)
         Upkeep(pool, lease, works.adoption, works.fleet.health, emit, probes).start(supervisor)
+        works.office.feeder.start(supervisor)
+        reloading = _reloading(config, pool, [*works.users, models.use], supervisor, emit)
         yield Core(
             boundary=Boundary(authenticator, emit, admin_token(config.keyring)),
             services=services,
@@ -183,6 +213,7 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
             admission=admission,
             health=health,
             admin_token=admin_token(config.keyring),
+            reloading=reloading,
         )
 
 
@@ -193,6 +224,7 @@ class _Ground:
     pool: Pool
     committer: Committer
     lease: LeaseKeeper
+    objects: Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,33 +234,85 @@ class _Works:
     engine: Engine
     adoption: Adoption
     library: Library
-    store: FolderStore
+    store: PatientStore
     fleet: Fleet
     inputs: Inputs
     callbacks: Callbacks
+    handouts: Handouts
+    office: Office
+    catalogue: Catalogue
+    users: Sequence[Callable[[Catalogue], None]]
+    """Who is handed another one when it changes."""
 
 
 async def _works(config: CoreConfig, stack: AsyncExitStack, ground: _Ground, emit: Emit) -> _Works:
     """Wire the engine; the stack closes its connections."""
-    reads, store = RecordReads(ground.pool), FolderStore(config.outputs)
+    reads, store = RecordReads(ground.pool), PatientStore(ground.objects)
     library = Library(reads)
     fleet = Fleet(HealthBook(), Budgets(), random.random)
     books = Bookkeeper(ground.committer, ground.lease.valid_epoch)
-    driver = await stack.enter_async_context(Driver())
+    driver = await stack.enter_async_context(Driver(await stack.enter_async_context(Lender())))
     callbacks = Callbacks(config.keyring, config.public_url)
-    jobs = Jobs(driver, books, emit, random.random, callbacks.url, holds=ground.lease.holds)
+    handouts = Handouts(callbacks, config.public_url, ground.lease.valid_epoch)
+    jobs = Jobs(driver, books, emit, random.random, handouts, holds=ground.lease.holds)
     mirror = Mirror(store, await stack.enter_async_context(ResultFetch()))
     attempts = Attempts(driver, jobs, mirror, emit, ground.lease.holds)
-    intake = Intake(config.catalogue, config.keyring)
+    urls = CallbackUrls(config.keyring, config.webhook_networks)
+    catalogue = reachable(config.catalogue, config.public_url)
+    intake = Intake(catalogue, config.keyring, callback_urls=urls)
     engine = Engine(intake, fleet, attempts, books, library, store, emit)
     inputs = Inputs(await stack.enter_async_context(CallerFetch()))
-    channels = config.catalogue.channels
-    adopter = Adopter(channels, reads, books, engine, jobs, attempts)
+    adopter = Adopter(catalogue.channels, reads, books, engine, jobs, attempts)
     leases = LeasesSql(ground.pool)
     adoption = Adoption(
         leases, reads, ground.committer, engine.is_running, adopter, _once_each(emit)
     )
-    return _Works(engine, adoption, library, store, fleet, inputs, callbacks)
+    manner = Manner(config.keyring, config.public_url, config.webhook_networks)
+    office = await stack.enter_async_context(open_office(config.database_url, manner))
+    return _Works(
+        engine,
+        adoption,
+        library,
+        store,
+        fleet,
+        inputs,
+        callbacks,
+        handouts,
+        office,
+        catalogue,
+        (intake.use, adopter.use),
+    )
+
+
+def _reloading(
+    config: CoreConfig,
+    pool: Pool,
+    users: Sequence[Callable[[Catalogue], None]],
+    supervisor: Supervisor,
+    emit: Emit,
+) -> Reloading | None:
+    """The loop that hands every user a changed catalogue, as it can be served here."""
+    if config.files is None:
+        return None
+
+    def use(catalogue: Catalogue) -> None:
+        served = reachable(catalogue, config.public_url)
+        for user in users:
+            user(served)
+
+    reloading = Reloading(config.files, partial(activate, pool), [use], emit)
+    supervisor.run("catalogue", reloading.keep)
+    return reloading
+
+
+async def _objects(place: Path | Bucket, stack: AsyncExitStack, emit: Emit) -> Objects:
+    """Where outputs go; raises BucketError when the bucket will never take any."""
+    if isinstance(place, Path):
+        return FolderStore(place)
+    store = await stack.enter_async_context(S3Store(place))
+    for problem in await store.prepare():
+        emit(BucketProblem(problem.operation, problem.code, problem.status))
+    return store
 
 
 @asynccontextmanager

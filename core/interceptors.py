@@ -37,6 +37,7 @@ UNARY_SECONDS = 60.0
 _OPEN = frozenset(
     {
         "/reapi.v1.GenerationService/ReadAsset",
+        "/reapi.v1.BillingService/ListLedgerKeys",
         "/reapi.v1.WebhookService/IngestProviderCallback",
         "/grpc.health.v1.Health/Check",
         "/grpc.health.v1.Health/Watch",

@@ -55,8 +55,8 @@ def open_keyring(path: Path) -> Keyring:
     """Read the secret file, or make it on first start (mode 0600).
 
     Its form is `{"keys": ["<base64 of 32 bytes>", …]}`, newest first. To rotate, put a new
-    key in front and keep the old one for 24 hours, and for as long as API keys made under
-    it shall work.
+    key in front and keep the old one for 24 hours, for as long as API keys made under it
+    shall work, and for as long as what was sealed under it (`core.sealing`) shall be read.
     """
     if not path.exists():
         _create(path)

@@ -114,6 +114,41 @@ class LeaseLost(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OutputsSwept(Event):
+    """Outputs whose time was over were removed; those that failed are tried again."""
+
+    removed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BucketProblem(Event):
+    """The bucket did not do what it was asked at start; the gateway goes on without."""
+
+    operation: str
+    code: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueActivated(Event):
+    """A changed catalogue was taken over while the gateway runs."""
+
+    version: str
+    models: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRefused(Event):
+    """A changed catalogue has a mistake there; the one before stays."""
+
+    file: str = ""
+    line: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Started(Event):
     """A part of the gateway is ready."""
 
@@ -190,7 +225,9 @@ _LEVELS: Mapping[type[Event], int] = {
     ChannelEjected: LEVELS["warning"],
     Adopted: LEVELS["warning"],
     LeaseLost: LEVELS["warning"],
+    BucketProblem: LEVELS["warning"],
     CoreUnreachable: LEVELS["warning"],
+    CatalogueRefused: LEVELS["error"],
     ChannelAlert: LEVELS["error"],
     Defect: LEVELS["error"],
 }

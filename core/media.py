@@ -1,11 +1,12 @@
-"""What a file is, from its bytes: PNG, JPEG, WebP, MP4 and WebM. Pure.
+"""What a file is, from its bytes: PNG, JPEG, WebP, MP4, WebM, and sounds. Pure.
 
 Sources: PNG (W3C, IHDR), JPEG (ITU-T T.81, SOFn markers), WebP (RFC 9649, VP8, VP8L, VP8X),
-WebM (RFC 8794, EBML's DocType), MP4 (see `core.mp4`).
+WebM (RFC 8794, EBML's DocType), MP4 (see `core.mp4`), sounds (see `core.sound`).
 """
 
 from dataclasses import dataclass
 
+from core import sound
 from core.mp4 import Mp4, VideoProbe
 
 EXTENSIONS = {
@@ -14,6 +15,7 @@ EXTENSIONS = {
     "image/webp": "webp",
     "video/mp4": "mp4",
     "video/webm": "webm",
+    **sound.EXTENSIONS,
 }
 SNIFFED_BYTES = 64
 """How much of a file tells its type."""
@@ -34,6 +36,8 @@ class Probe:
     height: int = 0
     seconds: float = 0.0
     has_audio: bool = False
+    frames: int = 0
+    """Of an MP4; 0 where its index does not tell."""
 
 
 def sniff(head: bytes) -> str:
@@ -48,14 +52,14 @@ def sniff(head: bytes) -> str:
         return "video/mp4"
     if head.startswith(b"\x1a\x45\xdf\xa3") and b"webm" in head[:SNIFFED_BYTES]:
         return "video/webm"
-    return ""
+    return sound.sniff_sound(head)
 
 
 def probe(data: bytes) -> Probe | None:
     """Recognise a file by its bytes; None when it is none of our types.
 
     Of an image the first bytes do; of an MP4 those up to the end of its index, which may
-    be its last.
+    be its last; of a sound all of them, for its duration.
     """
     match sniff(data):
         case "image/png":
@@ -70,14 +74,33 @@ def probe(data: bytes) -> Probe | None:
             return of_video(video.found)
         case "video/webm":
             return Probe("video/webm")
+        case media_type if media_type.startswith("audio/"):
+            return of_sound(media_type, sound.seconds_of_sound(media_type, data))
     return None
+
+
+def declared(data: bytes, media_type: str) -> Probe | None:
+    """Like `probe`, of a file that shall be of *media_type*, if that is not empty.
+
+    Raw samples have no header: they are believed to be what was asked for.
+    """
+    if media_type == sound.PCM:
+        return of_sound(media_type, sound.seconds_of_samples(data))
+    return probe(data)
+
+
+def of_sound(media_type: str, seconds: float | None) -> Probe | None:
+    """A sound that lasts so long, in the words of `probe`; None if it is none."""
+    return None if seconds is None else Probe(media_type, seconds=seconds, has_audio=True)
 
 
 def of_video(found: Mp4 | None) -> Probe | None:
     """What a `VideoProbe` found, in the words of `probe`."""
     if found is None:
         return None
-    return Probe("video/mp4", found.width, found.height, found.seconds, found.has_audio)
+    return Probe(
+        "video/mp4", found.width, found.height, found.seconds, found.has_audio, found.frames
+    )
 
 
 def _number(data: bytes, start: int, length: int, order: str = "big") -> int:

@@ -70,6 +70,20 @@ class Role(StrEnum):
     AUDIO = "audio"
 
 
+class Mode(StrEnum):
+    """What a request starts from: providers have a model, or a path, for each."""
+
+    TEXT = "text"
+    """Words only."""
+    IMAGE = "image"
+    """Images to edit or to refer to, perhaps with sounds."""
+    FIRST_FRAME = "first_frame"
+    FRAMES = "frames"
+    """From a first to a last frame."""
+    VIDEO = "video"
+    """A video to edit, enhance or refer to, perhaps with images."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One file that the model looks at, already probed."""
@@ -81,6 +95,12 @@ class Input:
     height: int = 0
     parameter: str = ""
     """What the caller calls it: `image[1]`."""
+    seconds: float = 0.0
+    """Of a video or a sound, where its bytes tell."""
+    url: Body[str] | None = None
+    """Where a provider can fetch it, if anywhere: the caller's own URL, or one of ours."""
+    frames: int = 0
+    """Of a video, where its bytes tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +122,17 @@ class Ask:
     """Previews of each output to stream, 0 to 3; 0 also means: do not stream."""
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     end_user: Body[str] | None = None
+    texts: Mapping[str, Body[str]] = field(default_factory=dict, repr=False)
+    """Other free words of the caller, by parameter: `negative_prompt`, `instructions`."""
+
+    @property
+    def mode(self) -> Mode:
+        """What it starts from, by the roles of its inputs."""
+        roles = {item.role for item in self.inputs}
+        for role, mode in MODES.items():
+            if role in roles:
+                return mode
+        return Mode.TEXT
 
     @property
     def used(self) -> frozenset[str]:
@@ -111,6 +142,35 @@ class Ask:
         if self.partials:
             names.add("partials")
         return frozenset(names)
+
+
+MODES = {
+    Role.VIDEO: Mode.VIDEO,
+    Role.LAST_FRAME: Mode.FRAMES,
+    Role.FIRST_FRAME: Mode.FIRST_FRAME,
+    Role.IMAGE: Mode.IMAGE,
+    Role.MASK: Mode.IMAGE,
+    Role.AUDIO: Mode.IMAGE,
+}
+"""The first role that a request has decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """How a channel is told one parameter, or the inputs of one role. See `providers.mapping`."""
+
+    to: str
+    """Their name; dots lead into objects (`parameters.size`), `[]` at the end makes a list."""
+    values: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """Their words for ours, of values as text; one that is not in it cannot be asked for."""
+    form: str = ""
+    """How a value is written, as `{}s`: makes a text of it."""
+    modes: frozenset[Mode] = frozenset(Mode)
+    """Only these are told; in others it means nothing to the model."""
+    omit: frozenset[str] = frozenset()
+    """Values that are said by saying nothing."""
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Words beside it, in the object that `to` adds to a list: `type` of `media[].url`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +204,8 @@ class Channel:
     bills_on_cancel: bool = False
     bills_on_refusal: bool = False
     unsupported: frozenset[str] = frozenset()
-    """Names (`background`, `input:mask`, `partials`) and `name=value` pairs it cannot honour."""
+    """What it cannot honour: names (`background`, `input:mask`, `partials`), `name=value` pairs,
+    `mode:video`, and `inline:video` where it takes such files by URL only."""
     maximum_count: int = 10
     """Outputs that one call can make."""
     maximum_in_flight: int = 1000
@@ -160,6 +221,26 @@ class Channel:
     """From the acceptance: then a generation whose job has not ended is given up, FAILED and
     voided for ever (semantics.md 22)."""
     deadlines: Deadlines = Deadlines()
+    variants: Mapping[Mode, str] = field(default_factory=dict)
+    """The upstream model of each mode, where they differ; a mode that is missing is not served."""
+    fields: Mapping[str, FieldRule] = field(default_factory=dict)
+    """How it is told `prompt`, `output_count`, `end_user_id`, parameters, and `input:role`.
+
+    Empty where the dialect itself knows. What is in neither cannot be asked for: the loader
+    adds it to `unsupported`.
+    """
+    constants: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """Told with every request, by their name as in `FieldRule.to`."""
+    side_url: str = ""
+    """A second base URL, where the provider answers questions about jobs elsewhere."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Words that only the dialect understands."""
+    links: frozenset[Role] = frozenset()
+    """Inputs of these roles are told by a link, which the gateway makes."""
+
+    def upstream_of(self, ask: Ask) -> str:
+        """The provider's name of the model that serves *ask*."""
+        return self.variants.get(ask.mode, self.upstream_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +253,7 @@ class Usage:
     output_image_tokens: int | None = None
 
 
-# What an attempt yields, in order: Acknowledged, previews and finals, one Report.
+# What an attempt yields, in order: Acknowledged, previews, sounds and finals, one Report.
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +279,21 @@ class Final:
 
     output_index: int
     data: Body[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A part of an output, as it is made: a caller may hear it before the whole is there.
+
+    The parts of an output follow each other without a gap; after the last one, which is empty,
+    comes the Final with all of them.
+    """
+
+    output_index: int
+    media_type: str
+    offset: int
+    data: Body[bytes]
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +323,7 @@ class Hosted:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-Piece = Acknowledged | Preview | Final | Hosted | Report
+Piece = Acknowledged | Preview | Sound | Final | Hosted | Report
 
 EMPTY_REPORT = Report()
 

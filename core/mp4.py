@@ -1,15 +1,16 @@
 """What an MP4 file shows, from its bytes as they go by. Pure.
 
-Source: ISO/IEC 14496-12 (boxes; ftyp, moov, mvhd, tkhd, hdlr, mehd). Only the few boxes that
-tell size, length and tracks are looked into; everything else, the media itself above all, is
-skipped. So the index may stand at either end, and a file of any size takes less than a KiB.
+Source: ISO/IEC 14496-12 (boxes; ftyp, moov, mvhd, tkhd, hdlr, mehd, stsz, stz2). Only the few
+boxes that tell size, length, tracks and frames are looked into; everything else, the media itself
+above all, is skipped. So the index may stand at either end, and a file of any size takes less than
+a KiB.
 """
 
 from dataclasses import dataclass
 
-_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"mvex"})
-_LEAVES = frozenset({b"ftyp", b"mvhd", b"mehd", b"tkhd", b"hdlr"})
-_DEPTH = 3
+_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex"})
+_LEAVES = frozenset({b"ftyp", b"mvhd", b"mehd", b"tkhd", b"hdlr", b"stsz", b"stz2"})
+_DEPTH = 5
 _LEAF_BYTES = 128
 """How much is read of a box that tells something; the longest, tkhd, has 96 bytes."""
 _MAXIMUM_BOXES = 50_000
@@ -19,12 +20,13 @@ _QUICKTIME = b"qt  "
 
 @dataclass(frozen=True, slots=True)
 class Mp4:
-    """A film: pixels as shown, seconds (0: not told, as in fragmented files)."""
+    """A film: pixels as shown, seconds and frames (0: not told, as in fragmented files)."""
 
     width: int
     height: int
     seconds: float
     has_audio: bool
+    frames: int = 0
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class _Track:
     handler: bytes = b""
     width: int = 0
     height: int = 0
+    frames: int = 0
 
 
 class VideoProbe:
@@ -55,6 +58,7 @@ class VideoProbe:
         self._track = _Track()
         self._size: tuple[int, int] | None = None
         self._has_audio = False
+        self._frames = 0
         self._scale = 0
         self._units = 0
         self._fragment_units = 0
@@ -65,7 +69,8 @@ class VideoProbe:
         if self._is_broken or self._size is None or b"moov" in self._kinds:
             return None
         units = self._units or self._fragment_units
-        return Mp4(*self._size, units / self._scale if self._scale else 0.0, self._has_audio)
+        seconds = units / self._scale if self._scale else 0.0
+        return Mp4(*self._size, seconds, self._has_audio, self._frames)
 
     @property
     def is_whole(self) -> bool:
@@ -151,7 +156,7 @@ class VideoProbe:
         if track.handler == b"soun":
             self._has_audio = True
         elif track.handler == b"vide" and self._size is None and track.width and track.height:
-            self._size = track.width, track.height
+            self._size, self._frames = (track.width, track.height), track.frames
 
     def _read(self, kind: bytes, payload: bytes) -> None:
         match kind:
@@ -166,6 +171,8 @@ class VideoProbe:
             case b"hdlr":
                 # Of the track; QuickTime's data references have one too, later.
                 self._track.handler = self._track.handler or payload[8:12]
+            case b"stsz" | b"stz2":
+                self._track.frames = _number(payload, 8, 4)
 
     def _movie_header(self, payload: bytes) -> None:
         if payload[:1] == b"\x01":

@@ -1,14 +1,16 @@
 """The one reader of the environment: frozen, complete, checked at start."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from core.body import Secret
+from storage.s3 import Bucket
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _UNIX = "unix:"
@@ -16,6 +18,9 @@ _LONGEST_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
 """What the kernel has room for, in bytes."""
 _CORE_HTTP_PORT = "8081"
 """Beside a bridge on the same machine, which has 8080."""
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\Z")
+_BUCKET_PREFIX = re.compile(r"([A-Za-z0-9_\-][A-Za-z0-9_.\-]*/){0,4}\Z")
+_REGION = re.compile(r"[a-z0-9\-]{1,32}\Z")
 
 
 class SettingsError(Exception):
@@ -46,9 +51,12 @@ class Settings:
     """Base of links to outputs, without a slash at the end."""
     catalogue: tuple[Path, ...]
     database_url: Secret[str] | None
-    bucket_url: str
+    outputs: Path | Bucket
+    """Where outputs are stored: a folder, or a bucket."""
     log_level: str
-    trusted_proxies: tuple[str, ...]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...]
+    """Where webhooks may go besides the open internet, by http too."""
     secret_file: Path
     environment: Mapping[str, str] = field(repr=False)
     """The whole environment, for the catalogue's credentials; never shown."""
@@ -71,9 +79,10 @@ class Settings:
             public_url=_url(env, "REAPI_PUBLIC_URL"),
             catalogue=_files(env.get("REAPI_CATALOGUE", "")),
             database_url=Secret(database_url) if database_url else None,
-            bucket_url=_bucket(env.get("REAPI_BUCKET_URL", "")),
+            outputs=_outputs(env) or home / "outputs",
             log_level=_choice(env, "REAPI_LOG_LEVEL", "info", LOG_LEVELS),
-            trusted_proxies=_networks(env.get("REAPI_TRUSTED_PROXIES", "")),
+            trusted_proxies=_networks(env, "REAPI_TRUSTED_PROXIES"),
+            webhook_networks=_networks(env, "REAPI_WEBHOOK_NETWORKS"),
             secret_file=Path(env.get("REAPI_SECRET_FILE") or home / "secrets.json").absolute(),
             environment=env,
         )
@@ -197,12 +206,64 @@ def _files(text: str) -> tuple[Path, ...]:
     return paths
 
 
-def _bucket(text: str) -> str:
+def _outputs(env: Mapping[str, str]) -> Path | Bucket | None:
+    text = env.get("REAPI_BUCKET_URL", "")
+    if text.startswith("s3://"):
+        return _bucket(text, env)
     if text and not text.startswith("file:///"):
-        raise SettingsError(
-            "REAPI_BUCKET_URL must be a file:/// folder; S3 and R2 are not built yet"
-        )
-    return text
+        raise _wrong_bucket("be file:///folder or s3://bucket/prefix?endpoint=https://…&region=…")
+    return Path(text.removeprefix("file://")) if text else None
+
+
+def _bucket(text: str, env: Mapping[str, str]) -> Bucket:
+    """`s3://bucket/prefix?endpoint=…&region=…`; Amazon's without an endpoint."""
+    try:
+        parts = urlsplit(text)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
+    except ValueError:
+        parts, query = urlsplit("s3:"), {}
+    prefix = parts.path.strip("/")
+    prefix = f"{prefix}/" if prefix else ""
+    if not _BUCKET_NAME.match(parts.netloc) or not _BUCKET_PREFIX.match(prefix) or parts.fragment:
+        raise _wrong_bucket("name a bucket, and a prefix of letters, digits and ._- if any")
+    if unknown := sorted(set(query) - {"endpoint", "region"}):
+        raise _wrong_bucket(f"have no parameters but endpoint and region: {len(unknown)} unknown")
+    endpoint = query.get("endpoint", "").rstrip("/")
+    region = query.get("region") or ("auto" if endpoint else "us-east-1")
+    if endpoint and not _is_endpoint(endpoint):
+        raise _wrong_bucket("have an https:// endpoint without a path (http:// on loopback only)")
+    if not _REGION.match(region):
+        raise _wrong_bucket("have a region like eu-central-1, or auto")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    for name in names:
+        if not env.get(name):
+            raise SettingsError(f"{name} must be set: REAPI_BUCKET_URL names an S3 bucket")
+    access_key_id, secret = (env[name] for name in names)
+    token = env.get("AWS_SESSION_TOKEN", "")
+    return Bucket(parts.netloc, prefix, endpoint, region, access_key_id, secret, token)
+
+
+def _wrong_bucket(remedy: str) -> SettingsError:
+    return SettingsError(f"REAPI_BUCKET_URL must {remedy}")
+
+
+def _is_endpoint(text: str) -> bool:
+    """Whether outputs may be sent there: encrypted, or to this machine."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    if not parts.hostname or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts))
+
+
+def _is_loopback(parts: SplitResult) -> bool:
+    try:
+        return ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
 
 
 def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -212,10 +273,9 @@ def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str,
     return text
 
 
-def _networks(text: str) -> tuple[str, ...]:
+def _networks(env: Mapping[str, str], name: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
-        return tuple(str(ip_network(part.strip())) for part in text.split(",") if part.strip())
+        parts = env.get(name, "").split(",")
+        return tuple(ip_network(part.strip()) for part in parts if part.strip())
     except ValueError:
-        raise SettingsError(
-            "REAPI_TRUSTED_PROXIES must be addresses or networks separated by commas"
-        ) from None
+        raise SettingsError(f"{name} must be addresses or networks separated by commas") from None

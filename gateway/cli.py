@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import uvloop
 
@@ -85,6 +86,19 @@ def _admin_token(_: argparse.Namespace, env: Mapping[str, str]) -> int:
     return 0
 
 
+def _catalog_check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from gateway.catalogue_command import check
+
+    return check(options.files or Settings.from_env(env).catalogue, env)
+
+
+def _catalog_show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from gateway.catalogue_command import show
+
+    overlays = Settings.from_env(env).catalogue
+    return show(overlays, env, options.model, as_json=options.as_json)
+
+
 def _run(role: Coroutine[object, object, int], *usage_errors: type[Exception]) -> int:
     """Run *role* to its end; *usage_errors* are the operator's to correct."""
     try:
@@ -137,7 +151,38 @@ def _parser() -> argparse.ArgumentParser:
         help="print the operator's token",
         description="Print the token for /api/v1/admin; it follows from REAPI_SECRET_FILE.",
     ).set_defaults(run=_admin_token)
+    catalog = commands.add_parser(
+        "catalog",
+        help="check the catalogue, or show what it offers",
+        description="Look at the catalogue that a gateway would load: the shipped files, and "
+        "those of REAPI_CATALOGUE laid over them. Nothing is started.",
+    )
+    _add_catalog(catalog)
     return parser
+
+
+def _add_catalog(parser: argparse.ArgumentParser) -> None:
+    """Add what can be asked about the catalogue."""
+    catalog = parser.add_subparsers(dest="catalog", required=True, metavar="COMMAND")
+    checking = catalog.add_parser(
+        "check",
+        help="say what is wrong, by file and line; exit 1 if anything is",
+        description="Print every mistake with its file, line, key and remedy, and the channels "
+        "that would be left out.",
+    )
+    checking.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="instead of those of REAPI_CATALOGUE"
+    )
+    checking.set_defaults(run=_catalog_check)
+    showing = catalog.add_parser(
+        "show",
+        help="print models, prices and channels in order",
+        description="Print what each model costs, and its channels in order, with what each of "
+        "them cannot do.",
+    )
+    showing.add_argument("model", nargs="?", default="", metavar="MODEL")
+    showing.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    showing.set_defaults(run=_catalog_show)
 
 
 def _version() -> str:

@@ -18,6 +18,7 @@ from gateway.process import (
     CALL_GRACE_SECONDS,
     begin,
     bound,
+    hangup,
     settle_memory,
     stop_signal,
     url_of,
@@ -43,6 +44,8 @@ async def run_core(settings: Settings) -> int:
             probes = await serve_app(listener, probes_app(core), emit, "probes")
             stack.push_async_callback(probes.stop, CALL_GRACE_SECONDS)
             _announce(addresses, url_of(listener), is_tls=settings.grpc_tls is not None)
+            if core.reloading is not None:
+                hangup(core.reloading.wish)
             settle_memory()
             await stopping.wait()
             await _stop(core, server, emit)

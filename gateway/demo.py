@@ -12,22 +12,36 @@ from uuid import uuid4
 from billing.ledger import Credit
 from core.app import Core
 from core.authentication import KeyAuthenticator
+from core.catalog.loader import embedded_channels
 from core.errors import GatewayError
 from core.services.admin import create_key
 from storage.commits import Commit
 
-CHANNELS = {
-    "openai": ("openai-a", "openai-b", "openai-c"),
-    "gemini": (
-        *("gemini-pro-a", "gemini-pro-b"),
-        *("gemini-flash-a", "gemini-flash-b"),
-        *("gemini-25-a", "gemini-25-b"),
-    ),
-    "ark": ("seedream-a", "seedream-b", "seedance-a", "seedance-b"),
+SIMULATED = {
+    "openai_images": "openai",
+    "gemini_images": "gemini",
+    "ark_images": "ark",
+    "ark_videos": "ark",
+    "openai_speech": "openai",
+    "azure_speech": "azurespeech",
+    "elevenlabs_speech": "elevenlabs",
+    "dashscope": "dashscope",
+    "vidu": "vidu",
+    "veo_gemini": "veo",
+    "veo_vertex": "veo",
+    "xai_images": "xai",
+    "xai_videos": "xai",
+    "fal": "fal",
+    "replicate": "replicate",
+    "azure_images": "azure",
+    "topaz": "topaz",
+    "wavespeed": "wavespeed",
+    "kie": "kie",
+    "kie_veo": "kie",
+    "openrouter_images": "openrouter",
+    "openrouter_videos": "openrouter",
 }
-"""The channels of the demo's catalogue, by what the simulator calls their protocols."""
-PATHS = {"openai": "/v1", "gemini": "/v1beta", "ark": "/api/v3"}
-"""Where each protocol begins."""
+"""What the simulator calls the protocol of each of our dialects."""
 DEMO_CREDITS_MICROS = 10_000_000 * 1_000
 START_SECONDS = 20.0
 STOP_SECONDS = 3.0
@@ -41,7 +55,7 @@ class SimulatorProcess:
     """The simulator in a process of its own; it ends with this one, however that ends."""
 
     def __init__(self) -> None:
-        self._dialects = {name: dialect for dialect, names in CHANNELS.items() for name in names}
+        self._dialects = {name: SIMULATED[own] for name, own in embedded_channels().items()}
         self._credentials = {name: f"sk-sim-{secrets.token_hex(8)}" for name in self._dialects}
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
@@ -73,9 +87,8 @@ class SimulatorProcess:
         self.url = ready["simulator_url"]
         for channel in ready["channels"]:
             name = channel["name"]
-            variable = name.upper().replace("-", "_")
-            path = PATHS[self._dialects[name]]
-            self.environment[f"SIMULATOR_URL_{variable}"] = f"{channel['base_url']}{path}"
+            variable = name.upper().replace("-", "_").replace(".", "_")
+            self.environment[f"SIMULATOR_URL_{variable}"] = channel["base_url"]
             self.environment[f"SIMULATOR_KEY_{variable}"] = self._credentials[name]
 
     async def stop(self) -> None:

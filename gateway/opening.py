@@ -1,7 +1,6 @@
 """Opens a core with everything that it stands on: keys, database, catalogue, outputs."""
 
 import asyncio
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -12,12 +11,13 @@ from core.engine.catalogue_versions import CatalogueChanged
 from core.keyring import open_keyring
 from core.log import Emit
 from core.settings import Settings
-from gateway.catalogue import open_catalogue
+from gateway.catalogue import CatalogueFiles
 from gateway.demo import DemoError, SimulatorProcess
 from gateway.process import ServeError
 from storage.embedded import EmbeddedPostgres, PostgresError
 from storage.migrate import MigrationError, migrate
 from storage.pool import StorageUnavailable
+from storage.s3_errors import BucketError
 
 MIGRATIONS = Path(storage.__file__).parent / "migrations"
 
@@ -29,6 +29,12 @@ def start_errors() -> Iterator[None]:
         yield
     except CatalogueChanged as error:
         raise ServeError(f"the catalogue cannot be activated: {error}") from error
+    except BucketError as error:
+        raise ServeError(
+            f"the bucket of REAPI_BUCKET_URL refused a test object: {error.code} "
+            f"(status {error.status}); check its name, region and endpoint, and the permissions "
+            f"of AWS_ACCESS_KEY_ID"
+        ) from error
     except (PostgresError, MigrationError, StorageUnavailable, DemoError, OSError) as error:
         raise ServeError(str(error) or type(error).__name__) from error
 
@@ -51,10 +57,17 @@ async def open_configured_core(
     variables: Mapping[str, str] | None = None
     if simulator is not None:
         variables = simulator.environment
-    catalogue = open_catalogue(settings, variables)
-    for note in catalogue.notes:
-        print(f"reapi: {note}", file=sys.stderr)
-    config = CoreConfig(database_url, keyring, catalogue, _outputs(settings), public_url)
+    files = CatalogueFiles(settings, variables)
+    catalogue = files.read()
+    config = CoreConfig(
+        database_url,
+        keyring,
+        catalogue,
+        settings.outputs,
+        public_url,
+        webhook_networks=settings.webhook_networks,
+        files=files,
+    )
     return await stack.enter_async_context(open_core(config, emit))
 
 
@@ -76,9 +89,3 @@ async def _peers(
         return settings.database_url.reveal()
     assert postgres is not None
     return postgres.url
-
-
-def _outputs(settings: Settings) -> Path:
-    if settings.bucket_url:
-        return Path(settings.bucket_url.removeprefix("file://"))
-    return settings.home / "outputs"

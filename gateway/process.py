@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from core.log import Emit, emitter, silence_libraries
@@ -41,6 +42,11 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     return stopping
+
+
+def hangup(call: Callable[[], None]) -> None:
+    """Have SIGHUP mean *call*, from now on."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, call)
 
 
 def bound(address: str, port: int) -> socket.socket:

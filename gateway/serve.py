@@ -19,6 +19,7 @@ from gateway.process import (
     ServeError,
     begin,
     bound,
+    hangup,
     settle_memory,
     stop_signal,
     url_of,
@@ -45,6 +46,8 @@ async def serve(settings: Settings, *, demo: bool) -> int:
     with start_errors():
         async with AsyncExitStack() as stack:
             core = await _open(settings, stack, emit, demo=demo)
+            if core.reloading is not None:
+                hangup(core.reloading.wish)
             settle_memory()
             await stopping.wait()
             await core.begin_shutdown(GRACE_SECONDS, emit)

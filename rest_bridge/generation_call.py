@@ -3,10 +3,10 @@
     open, with metadata ─► initial metadata (the key is good, the call admitted)
         ─► the HTTP body is read ─► start, attachments ─► events ─► one terminal event
 
-The generation is detached: cancelling the call never stops it. If the caller goes
-away before the terminal event, the cancelled call tells core that the answer found
-nobody; after it, AbandonGeneration does. Who only submits asks for events until
-Accepted: that ends the call, and counts as the terminal event here.
+The generation is detached, unless `start` says otherwise: cancelling the call never stops
+it. If the caller goes away before the terminal event, the cancelled call tells core that
+the answer found nobody; after it, AbandonGeneration does. Who only submits asks for events
+until Accepted: that ends the call, and counts as the terminal event here.
 """
 
 import asyncio
@@ -114,16 +114,18 @@ class GenerationCall:
         attachments: Sequence[bytes | bytearray] = (),
         *,
         until_accepted: bool = False,
+        detached: bool = True,
     ) -> None:
         """Say what to make, and send the files that *spec* refers to by index.
 
-        With *until_accepted* the event Accepted is the last.
+        With *until_accepted* the event Accepted is the last. What is not *detached* is
+        cancelled when the caller goes away.
         """
         self._started = True
         self._until_accepted = until_accepted
         start = generation_service_pb2.GenerateStart(
             spec=spec,
-            detached=True,
+            detached=detached,
             attachment_sizes=[len(data) for data in attachments],
             until_accepted=until_accepted,
         )

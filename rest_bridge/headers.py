@@ -82,10 +82,11 @@ def headers_of_generation(
 ) -> list[Header]:
     """The `x-reapi-*` headers of a generation; credits only where the charge is known.
 
-    *attempt* is the last one told, for a generation that has not ended.
+    *attempt* is the last one told: of a generation that has not ended, it knows better.
     """
-    channel = generation.channel or (attempt.channel if attempt else "")
-    count = generation.attempt_count or (attempt.number if attempt else 0)
+    channel, count = generation.channel, generation.attempt_count
+    if attempt is not None and not generation.HasField("end_time"):
+        channel, count = attempt.channel or channel, attempt.number or count
     found = [(b"x-reapi-generation", generation_id(generation.name))]
     if channel:
         found.append((b"x-reapi-channel", channel.encode("ascii", "replace")))

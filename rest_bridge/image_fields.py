@@ -55,6 +55,7 @@ FIELDS: Mapping[str, Known] = {
     "user": Known(str, Home.REQUEST, "user"),
     "safety_identifier": Known(str, Home.REQUEST, "safety_identifier"),
     "model": Known(str, Home.REQUEST, "model"),
+    "callback_url": Known(str, Home.REQUEST, "callback_url"),
     "response_format": Known(str, Home.REQUEST, "response_format"),
     "stream": Known(bool, Home.REQUEST, "stream"),
     "partial_images": Known(int, Home.REQUEST, "partial_images"),
@@ -90,6 +91,7 @@ class ImageRequest:
     partial_images: int = 0
     user: str = field(default="", repr=False)
     safety_identifier: str = field(default="", repr=False)
+    callback_url: str = field(default="", repr=False)
 
     @property
     def inline(self) -> bool:
@@ -117,6 +119,7 @@ class ImageRequest:
             parameters=parameters,
             request_id=exchange.idempotency_key(),
             inline_outputs=self.inline,
+            callback_url=self.callback_url,
             partial_count=self.partial_images if self.stream else 0,
             retry_number=exchange.retry_number(),
             endpoint=exchange.endpoint,

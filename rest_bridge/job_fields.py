@@ -1,4 +1,4 @@
-"""The fields of requests for jobs: `/v1/videos` and reAPI's `/api/v1/{images,videos}/generations`.
+"""The fields of requests for jobs: `/v1/videos`, and reAPI's for images, videos and sounds.
 
 Both dialects name the same wishes in their own words. Names are mapped here and
 types checked; values go to core as they came, which knows what each model takes. A
@@ -31,6 +31,7 @@ _TEXTS = (
     "background",
     "output_format",
     "moderation",
+    "voice",
 )
 FIELDS: Mapping[str, Known] = {
     **{name: Known(str, Home.PARAMETER, name) for name in _TEXTS},
@@ -47,6 +48,7 @@ FIELDS: Mapping[str, Known] = {
     "callback_url": Known(str, Home.REQUEST, "callback_url"),
     "watermark": Known(bool, Home.EXTRA, "watermark"),
     "return_last_frame": Known(bool, Home.EXTRA, "return_last_frame"),
+    "instructions": Known(str, Home.EXTRA, "instructions"),
 }
 """What is known by name in both dialects. OpenAI's `seconds` and reAPI's `duration` are one."""
 
@@ -141,6 +143,8 @@ def read_text_field(name: str, text: str) -> object:
 def _put(job: Job, known: Known, name: str, value: object) -> None:
     if known.target == _DURATION and isinstance(value, str):
         value = _integer(value)  # OpenAI's `seconds` is a string, others send a number
+    if known.target == _DURATION and isinstance(value, float) and value.is_integer():
+        value = int(value)
     if type(value) is not known.type:
         raise wrong_type(name, _TYPE_NAMES[known.type])
     if type(value) is int:

@@ -15,6 +15,7 @@ from rest_bridge.images import Images
 from rest_bridge.media import Media
 from rest_bridge.models import Models
 from rest_bridge.router import Router
+from rest_bridge.speech import Speech
 from rest_bridge.tasks import Tasks
 from rest_bridge.transcoding import Transcoder, bindings
 from rest_bridge.videos import Videos
@@ -32,7 +33,6 @@ class Route:
 
 NOT_BUILT: Sequence[tuple[str, str]] = (
     ("POST", "/images/variations"),
-    ("POST", "/audio/speech"),
     ("POST", "/audio/transcriptions"),
     ("POST", "/audio/translations"),
     ("POST", "/chat/completions"),
@@ -64,7 +64,6 @@ NOT_BUILT: Sequence[tuple[str, str]] = (
 """Routes of OpenAI's contract that come later, under /v1 and without it."""
 
 NOT_BUILT_TASKS: Sequence[tuple[str, str]] = (
-    ("POST", "/api/v1/audio/generations"),
     ("GET", "/api/v1/tasks"),
     ("DELETE", "/api/v1/tasks/{id}"),
     ("POST", "/api/v1/tasks/{id}:cancel"),
@@ -85,6 +84,7 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
     built: Sequence[tuple[str, str, Handler]] = (
         ("POST", "/images/generations", images.generations),
         ("POST", "/images/edits", images.edits),
+        ("POST", "/audio/speech", Speech(generations).create),
         ("POST", "/videos", videos.create),
         ("GET", "/videos", videos.list),
         ("POST", "/videos/edits", videos.remix),
@@ -109,6 +109,7 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
     for method, template, handler in (
         ("POST", "/api/v1/images/generations", tasks.create),
         ("POST", "/api/v1/videos/generations", tasks.create),
+        ("POST", "/api/v1/audio/generations", tasks.create),
         ("GET", "/api/v1/tasks/{id}", tasks.get),
         ("GET", "/media/{path=**}", media.read),
         ("HEAD", "/media/{path=**}", media.read),

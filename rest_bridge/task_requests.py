@@ -11,7 +11,15 @@ from rest_bridge.job_fields import Job, read_fields
 from rest_bridge.json_values import JsonObject, parse_object
 from rest_bridge.request_bodies import JSON, expect, largest_json
 
-_NAMES: Mapping[str, str] = {"inputs": "image_urls", "with_audio": "generate_audio"}
+_NAMES: Mapping[str, str] = {
+    "inputs": "image_urls",
+    "with_audio": "generate_audio",
+    "image": "image_urls",
+    "first_frame": "first_frame_image",
+    "video": "video_url",
+    "audio": "audio_url",
+}
+"""What this dialect calls parameters, and inputs that are missing."""
 _ROLES: Mapping[str, Role] = {
     "first_frame": parameters_pb2.Input.ROLE_FIRST_FRAME,
     "last_frame": parameters_pb2.Input.ROLE_LAST_FRAME,
@@ -22,12 +30,19 @@ _LISTS: Mapping[str, Role] = {
     "video_urls": parameters_pb2.Input.ROLE_VIDEO,
     "audio_urls": parameters_pb2.Input.ROLE_AUDIO,
 }
+_SINGLES: Mapping[str, Role] = {
+    "first_frame_image": parameters_pb2.Input.ROLE_FIRST_FRAME,
+    "last_frame_image": parameters_pb2.Input.ROLE_LAST_FRAME,
+    "image_url": parameters_pb2.Input.ROLE_IMAGE,
+    "video_url": parameters_pb2.Input.ROLE_VIDEO,
+    "audio_url": parameters_pb2.Input.ROLE_AUDIO,
+    "mask_url": parameters_pb2.Input.ROLE_MASK,
+}
 _WITH_ROLES: Final = "image_with_roles"
-_MASK: Final = "mask_url"
 
 
 async def read_task(exchange: Exchange) -> Job:
-    """Read the body of /api/v1/images/generations or /api/v1/videos/generations."""
+    """Read the body of /api/v1/{images,videos,audio}/generations."""
     expect(exchange, JSON)
     body = parse_object(await exchange.body(largest_json(exchange.settings)))
     attachments = _inputs(body)
@@ -48,8 +63,9 @@ def _inputs(body: JsonObject) -> list[Attachment]:
         _with_role(item, f"{_WITH_ROLES}[{index}]")
         for index, item in enumerate(_taken_list(body, _WITH_ROLES))
     ]
-    if (mask := body.pop(_MASK, None)) is not None:
-        found.append(from_url(mask, _MASK, parameters_pb2.Input.ROLE_MASK))
+    for name, role in _SINGLES.items():
+        if (url := body.pop(name, None)) is not None:
+            found.append(from_url(url, name, role))
     return found
 
 

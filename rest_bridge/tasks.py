@@ -21,7 +21,7 @@ class Tasks:
         self._stub = stub
 
     async def create(self, exchange: Exchange) -> None:
-        """POST /api/v1/images/generations and /api/v1/videos/generations."""
+        """POST /api/v1/{images,videos,audio}/generations."""
         await submit(self._stub, exchange, read_task, submitted_task)
 
     async def get(self, exchange: Exchange) -> None:

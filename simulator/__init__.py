@@ -11,10 +11,18 @@
 Every channel listens on a port of its own, knows one credential and speaks the wire protocol of
 its provider, with its streams, refusals and rate limits; the first lines of each dialect's module
 list its routes: `openai` (`simulator.openai_images`), `gemini` (`simulator.gemini`), `ark`
-(`simulator.ark`: images, and video jobs with callbacks and hosted results). Images are real PNG,
-JPEG or WebP files and videos real MP4 files, the same for the same seed and request. Nothing of a
-request is kept but its size and a keyed digest; of a job also what its protocol shows of it again:
-its settings, its marks (seed, safety_identifier), its callback URL.
+(`simulator.ark`: images, and video jobs with callbacks and hosted results), `dashscope`
+(`simulator.dashscope`: video jobs), `vidu` (`simulator.vidu`: video jobs with signed callbacks),
+`xai` (`simulator.xai`: images, and video jobs), `veo` (`simulator.veo`: video jobs on both of
+Google's APIs). `azure` (`simulator.azure_images`: OpenAI's images), `topaz` (`simulator.topaz`:
+jobs that begin with an upload), `fal`, `replicate`, `wavespeed`, `kie` and `openrouter` (the
+modules of these names: others' models).
+Speech is spoken by `openai` (`simulator.openai_speech`), `azurespeech` (`simulator.azure_speech`)
+and `elevenlabs` (`simulator.elevenlabs`). Images are real PNG, JPEG or WebP files, videos real MP4
+files and sounds real files of every format that can be asked for, the same for the same seed and
+request. Nothing of a request is kept but its size and a keyed digest; of a job also what its
+protocol shows of it again: its settings, its marks (seed, safety_identifier, payload), its callback
+URL.
 
 The controls, all JSON:
 

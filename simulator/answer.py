@@ -31,14 +31,16 @@ class Incoming:
 class Answer:
     """One answer, ready to be sent, or to be broken by a fault on the way.
 
-    A plain answer has one frame, its body; a streamed one has a frame per event. `made` counts
-    the results that were produced and would be billed.
+    A plain answer has one frame, its body; a streamed one has a frame per event, or per piece.
+    `made` counts the results that were produced and would be billed.
     """
 
     status: int
     headers: Mapping[str, str]
     frames: tuple[bytes, ...] = field(repr=False)
     streamed: bool = False
+    # A stream of plain bytes, such as a sound, has no event to say that it failed.
+    has_events: bool = True
     outcome: str = "ok"
     made: int = 0
     wait_s: float = 0.0

@@ -11,26 +11,52 @@ from aiohttp import web
 
 from simulator.answer import Dialect, JobDialect
 from simulator.ark import Ark
+from simulator.azure_images import AzureImages
+from simulator.azure_speech import AzureSpeech
 from simulator.calls import CallLog
 from simulator.control import Control
+from simulator.dashscope import DashScope
+from simulator.elevenlabs import ElevenLabs
+from simulator.fal import Fal
 from simulator.faults import Fault, FaultBoard
 from simulator.front import Front
 from simulator.gemini import Gemini
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
+from simulator.kie import Kie
 from simulator.knobs import Knobs
 from simulator.listener import SHUTDOWN_SECONDS, Listener, is_loopback, silent_logger
-from simulator.openai_images import OpenAIImages
+from simulator.openai_speech import OpenAI
+from simulator.openrouter import OpenRouter
+from simulator.replicate import Replicate
+from simulator.topaz import Topaz
+from simulator.veo import Veo
 from simulator.videos import VideoCache
+from simulator.vidu import Vidu
+from simulator.wavespeed import WaveSpeed
+from simulator.xai import Xai
 
 # The protocols that can be simulated, by the name a channel gives.
 DIALECTS: Final[Mapping[str, Callable[[str, ImageCache], Dialect]]] = {
+    "azure": AzureImages,
+    "azurespeech": AzureSpeech,
+    "elevenlabs": ElevenLabs,
     "gemini": Gemini,
-    "openai": OpenAIImages,
+    "openai": OpenAI,
 }
 # And those with jobs and hosted results.
 JOB_DIALECTS: Final[Mapping[str, Callable[[str, ImageCache, VideoCache], JobDialect]]] = {
     "ark": Ark,
+    "dashscope": DashScope,
+    "fal": Fal,
+    "replicate": Replicate,
+    "vidu": Vidu,
+    "veo": Veo,
+    "xai": Xai,
+    "topaz": Topaz,
+    "kie": Kie,
+    "openrouter": OpenRouter,
+    "wavespeed": WaveSpeed,
 }
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
@@ -35,14 +35,25 @@ class _Due:
     attempt: int = field(compare=False, default=1)
 
 
+Sign = Callable[[str, bytes], Mapping[str, str]]
+
+
+def unsigned(_url: str, _body: bytes) -> Mapping[str, str]:
+    """Give no headers: nothing shows who posts."""
+    return {}
+
+
 class Callbacks:
     """Posts a job's body, as *render* gives it for a moment, on each change of its status.
 
-    An answer other than 2xx, or none within five seconds, is followed by up to three more tries.
+    Nothing is posted where *render* gives nothing. *sign* gives the headers that show a URL who
+    posts a body. An answer other than 2xx, or none within five seconds, is followed by up to three
+    more tries.
     """
 
-    def __init__(self, render: Callable[[Job, float], bytes]) -> None:
+    def __init__(self, render: Callable[[Job, float], bytes | None], sign: Sign = unsigned) -> None:
         self._render = render
+        self._sign = sign
         self._heap: list[_Due] = []
         self._numbers = itertools.count()
         self._wake = asyncio.Event()
@@ -90,12 +101,15 @@ class Callbacks:
             self._push(after, after, due.job, due.url)
         if due.job.deleted or due.job.status(due.moment) == "cancelled":
             return
+        body = self._render(due.job, due.moment)
+        if body is None:
+            return
         await self._places.acquire()
-        task = asyncio.create_task(self._post(due))
+        task = asyncio.create_task(self._post(due, body))
         self._posting.add(task)
         task.add_done_callback(self._posting.discard)
 
-    async def _post(self, due: _Due) -> None:
+    async def _post(self, due: _Due, body: bytes) -> None:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS), trust_env=False
@@ -104,8 +118,8 @@ class Callbacks:
         try:
             async with self._session.post(
                 due.url,
-                data=self._render(due.job, due.moment),
-                headers={"content-type": "application/json"},
+                data=body,
+                headers={"content-type": "application/json", **self._sign(due.url, body)},
                 allow_redirects=False,
             ) as response:
                 told = 200 <= response.status < 300

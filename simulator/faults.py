@@ -4,7 +4,7 @@ What the caller sees of each kind:
 
 status     HTTP `status` with the dialect's own body for it; `code` picks a variant of the body,
            `retry_after` (seconds) sets the header. In a stream, with `after` > 0: that many
-           events, then an error event.
+           events, then an error event; of a sound that many pieces, then it is cut.
 refuse     Connection refused: the listener is closed, idle connections are dropped, calls in
            flight finish. The same port listens again once the fault is cleared.
 reset      TCP RST, before the headers or after `after` body bytes.

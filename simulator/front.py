@@ -124,6 +124,13 @@ class Front:
     ) -> web.StreamResponse:
         if fault.after:
             answer = await self.dialect.answer(incoming)
+            if answer.streamed and not answer.has_events:
+                # What has no event for it can only break off.
+                call.outcome = "faulted"
+                cut = replace(fault, kind="cut", unit="events")
+                response = await delivery.send_part(request, answer, call, cut)
+                delivery.close(request)
+                return response
             if answer.streamed:
                 kept = answer.frames[: min(fault.after, len(answer.frames) - 1)]
                 frames = (*kept, self.dialect.failure_event(fault))

@@ -4,7 +4,7 @@ image                real (default): the size that was asked for. tiny: a valid 
                      whatever the size. bytes:N: a valid image of exactly N bytes, 2,048 to
                      67,108,864, in the format that was asked for.
 latency_ms           Waited before the headers of a successful answer; default 0.
-partial_interval_ms  Waited between the events of a stream; default 0.
+partial_interval_ms  Waited between the events of a stream, or the pieces of a sound; default 0.
 requests_per_minute  The channel's rate limit, a token bucket; default 6,000,000.
 
 For dialects with jobs, read when a job is submitted:

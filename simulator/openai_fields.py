@@ -57,16 +57,38 @@ class Fields:
 
     def prompt(self) -> str:
         """Give the prompt: 1 to 32,000 characters."""
-        value = self.required_text("prompt")
+        return self.limited("prompt", MAX_PROMPT_CHARS)
+
+    def limited(self, name: str, limit: int) -> str:
+        """Give a string that must be there, of 1 to *limit* characters."""
+        value = self.required_text(name)
         if not value:
             raise invalid(
-                "Invalid 'prompt': empty string. Expected a string with minimum length 1, but got "
+                f"Invalid '{name}': empty string. Expected a string with minimum length 1, but got "
                 "an empty string instead.",
-                "prompt",
+                name,
                 "empty_string",
             )
-        _limit_length("prompt", value, MAX_PROMPT_CHARS)
+        _limit_length(name, value, limit)
         return value
+
+    def number(self, name: str, low: float, high: float, default: float) -> float:
+        """Give a number from *low* to *high*."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _wrong_type(name, "a decimal", value)
+        if not low <= value <= high:
+            side, word = (("below_min", ">= "), ("above_max", "<= "))[value > high]
+            bound = high if value > high else low
+            raise invalid(
+                f"Invalid '{name}': decimal {side.replace('_', ' ')} value. Expected a value "
+                f"{word}{bound}, but got {value} instead.",
+                name,
+                f"decimal_{side}_value",
+            )
+        return float(value)
 
     def safety_identifier(self) -> str | None:
         """Give the hashed end-user id, if sent."""

@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -86,7 +86,7 @@ class FolderStore:
         """Look an object up; None when there is none of that name."""
         return self._found(name) if is_name(name) else None
 
-    async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *offset*, at most *limit* (0: to the end), in pieces ≤ 1 MiB.
 
         Raises FileNotFoundError.
@@ -109,7 +109,7 @@ class FolderStore:
 
     async def delete(self, name: str) -> bool:
         """Remove an object; False when there was none."""
-        return self._unlink(name)
+        return is_name(name) and self._unlink(name)
 
     async def sweep(self, now: float, keep_seconds: float) -> int:
         """Delete objects stored more than *keep_seconds* before *now* (seconds since 1970).

@@ -1,6 +1,6 @@
 """The object store in a dict: obeys the same contract as the folder and ships to users' tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from time import time
 
 from storage.folder import PIECE, Found, is_name
@@ -29,7 +29,7 @@ class MemoryStore:
         data, stored_at = self.objects[name]
         return Found(len(data), stored_at)
 
-    async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *offset*, at most *limit* (0: to the end), in pieces ≤ 1 MiB."""
         if name not in self.objects:
             raise FileNotFoundError

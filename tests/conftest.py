@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fix_limits",
     "tests.fix_postgres",
+    "tests.fix_s3",
     "tests.fix_embedded",
     "tests.fix_proxy",
     "tests.fix_simulator",

@@ -5,15 +5,15 @@ import io
 import av
 
 
-def film(*, audio=False, video=True, size=(64, 48), **options):
-    """A second of film in ten frames, a moment of sound, or both."""
+def film(*, audio=False, video=True, size=(64, 48), seconds=1, **options):
+    """Seconds of film in ten frames each, a moment of sound, or both."""
     stream = io.BytesIO()
     with av.open(stream, "w", format="mp4", options=options) as out:
         shown = video and out.add_stream("mpeg4", rate=10, width=size[0], height=size[1])
         heard = audio and out.add_stream("aac", rate=44100, layout="mono")
         if shown:
             shown.pix_fmt = "yuv420p"
-            for number in range(10):
+            for number in range(10 * seconds):
                 frame = av.VideoFrame(*size, "yuv420p")
                 frame.pts = number
                 out.mux(shown.encode(frame))

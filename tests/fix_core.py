@@ -24,7 +24,9 @@ from core.catalog.loader import embedded_files, load
 from core.engine.admission import Admission
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
+from core.engine.callbacks import Callbacks
 from core.engine.engine import Engine
+from core.engine.handouts import Handouts
 from core.engine.inputs import Inputs
 from core.engine.intake import Intake
 from core.engine.jobs import Jobs
@@ -44,16 +46,19 @@ from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.policy.health import HealthBook
 from core.providers.wire import Call, Reply
+from core.services.assets import Assets
 from core.services.billing import BillingService
 from core.services.convert import Converter
 from core.services.generation import GenerationService
 from core.services.models import ModelService
 from core.services.register import Services
+from core.signing import Signer
 from storage.commits import Commit
 from storage.memory import MemoryCommitter
 from storage.memory_objects import MemoryStore
 
 KEY = "rk_live_good"
+PUBLIC_URL = "http://gateway.test"
 METADATA = (("authorization", f"Bearer {KEY}"), ("x-request-id", f"req_{7:032x}"))
 
 
@@ -207,21 +212,24 @@ def build_core(
     store, gate = MemoryStore(), Gate(Caller(account, key))
     emitted: list[Any] = []
     fleet = Fleet(HealthBook(), Budgets(), lambda: 0.0)
-    intake = Intake(known, Keyring((b"k" * 32,)))
+    keyring = Keyring((b"k" * 32,))
+    intake = Intake(known, keyring)
     library = Library(records)
     books = Bookkeeper(committer, lambda: 7)
-    jobs = Jobs(upstream, books, emitted.append, lambda: 0.0, now=now)
+    handouts = Handouts(Callbacks(keyring, PUBLIC_URL), PUBLIC_URL, lambda: 7)
+    jobs = Jobs(upstream, books, emitted.append, lambda: 0.0, handouts, now)
     mirror = Mirror(store, fetch or ResultFetch(), lambda _seconds: asyncio.sleep(0))
     attempts = Attempts(upstream, jobs, mirror, emitted.append, now=now)
     engine = Engine(intake, fleet, attempts, books, library, store, emitted.append)
     admission = Admission(1000, 512 * 1024 * 1024)
-    convert = Converter("http://gateway.test")
+    convert, signer = Converter(PUBLIC_URL), Signer(keyring)
+    assets = Assets(library, store, handouts.find)
     services = Services(
         GenerationService=GenerationService(
-            engine, library, admission, store, convert, Inputs(CallerFetch())
+            engine, library, admission, assets, convert, Inputs(CallerFetch()), signer
         ),
         ModelService=ModelService(known),
-        BillingService=BillingService(ledger),
+        BillingService=BillingService(ledger, signer),
     )
     boundary = Boundary(gate, emitted.append, "ra_admin")
     return TestCore(

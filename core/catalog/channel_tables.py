@@ -1,17 +1,19 @@
 """Reads a `[channels.…]` table."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.body import Secret
-from core.catalog.entries import Model, ParameterType
+from core.catalog.entries import Model
+from core.catalog.field_rules import read_constants, read_wording, unsaid
 from core.catalog.fields import Fields
+from core.catalog.schema import values_of
 from core.catalog.source import CatalogueError
-from core.model import Channel, Deadlines, Resubmit, Role
+from core.model import Channel, Deadlines, Mode, Resubmit, Role
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
@@ -33,10 +35,12 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A channel that was read: None where it is left out, and then the note says why."""
+    """A channel that was read, as each of its models knows it: what it cannot honour may differ.
 
-    model: str
-    channel: Channel | None
+    Without `channels` it is left out, and then the note says why.
+    """
+
+    channels: Mapping[str, Channel]
     note: str = ""
 
 
@@ -44,18 +48,19 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     """Read one channel; raises CatalogueError. *file* is where its credential is named."""
     if not _NAME.fullmatch(name):
         raise fields.error("", "the name must be 1 to 64 of a-z 0-9 . _ -")
-    model = around.models[fields.choice("model", sorted(around.models))]
-    is_enabled = fields.flag("enabled", default=True)
+    models = _models(fields, around.models)
     credential, problem = _credential(fields, file, around.env)
-    if not is_enabled:
-        problem = "it is disabled"
+    problem = _absence(fields) or problem
+    env = around.env if not problem else None
+    unsupported = _unsupported(fields, models)
+    wording = read_wording(fields, models)
     plain = Channel(name, "", "", "", Secret(""))
     dialect = fields.choice("dialect", sorted(around.dialects))
     channel = Channel(
         name=name,
         dialect=dialect,
         upstream_model=fields.text("upstream_model"),
-        base_url=_base_url(fields, around.env if not problem else None),
+        base_url=_url(fields, "base_url", env),
         credential=credential,
         priority=fields.whole("priority", plain.priority, least=0),
         weight=fields.whole("weight", plain.weight),
@@ -63,7 +68,6 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
         resubmit=_resubmit(fields, leaves_jobs=dialect in around.job_dialects),
         bills_on_cancel=fields.flag("bills_on_cancel", default=plain.bills_on_cancel),
         bills_on_refusal=fields.flag("bills_on_refusal", default=plain.bills_on_refusal),
-        unsupported=_unsupported(fields, model),
         maximum_count=fields.whole("maximum_count", plain.maximum_count),
         maximum_in_flight=fields.whole("maximum_in_flight", plain.maximum_in_flight),
         maximum_answer_bytes=fields.whole("maximum_answer_bytes", plain.maximum_answer_bytes),
@@ -72,13 +76,49 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
         sla_seconds=fields.seconds("sla_seconds", plain.sla_seconds),
         job_seconds=fields.seconds("job_seconds", plain.job_seconds),
         deadlines=_deadlines(fields.table("deadlines"), plain.deadlines),
+        variants=wording.variants,
+        fields=wording.rules,
+        constants=read_constants(fields, wording.rules),
+        side_url=_url(fields, "side_url", env) if fields.has("side_url") else "",
+        options=_options(fields.table("options")),
     )
     fields.finish()
     if problem:
-        return Entry(model.id, None, f"channel {name} is left out: {problem}")
-    if _is_exposed(channel.base_url):
-        return Entry(model.id, channel, f"channel {name} sends its credential over plain http")
-    return Entry(model.id, channel)
+        return Entry({}, f"channel {name} is left out: {problem}")
+    channels = {
+        model.id: replace(channel, unsupported=unsupported.union(unsaid(model, wording)))
+        for model in models
+    }
+    if _is_exposed(channel.base_url) or (channel.side_url and _is_exposed(channel.side_url)):
+        return Entry(channels, f"channel {name} sends its credential over plain http")
+    return Entry(channels)
+
+
+def _models(fields: Fields, known: Mapping[str, Model]) -> list[Model]:
+    """Read which models it serves: `model`, or several in `models`."""
+    has_one, has_several = fields.has("model"), fields.has("models")
+    if has_one and has_several:
+        raise fields.error("model", "there is `models` too; remove one of them")
+    if not has_several:
+        return [known[fields.choice("model", sorted(known))]]
+    names = fields.texts("models")
+    if not names or not known.keys() >= set(names):
+        raise fields.error("models", f"each must be one of: {', '.join(sorted(known))}")
+    return [known[name] for name in names]
+
+
+def _absence(fields: Fields) -> str:
+    """Why it is not to be used, if it is not: a channel that retired may be enabled again."""
+    retired = fields.day("retired") if fields.has("retired") else None
+    if fields.flag("enabled", default=retired is None):
+        return ""
+    if fields.has("enabled") or retired is None:
+        return "it is disabled"
+    return f"retired on {retired.isoformat()}; set enabled = true to use it all the same"
+
+
+def _options(table: Fields) -> dict[str, str]:
+    return {name: table.text(name) for name in table.names()}
 
 
 def _resubmit(fields: Fields, *, leaves_jobs: bool) -> Resubmit:
@@ -126,17 +166,17 @@ def _from_file(path: Path) -> tuple[str, str]:
     return value, f"its credential file {path.name} is empty"
 
 
-def _base_url(fields: Fields, env: Mapping[str, str] | None) -> str:
-    """Read the URL and fill in `${NAME}`; *env* is None where the channel is not used."""
-    raw = fields.text("base_url")
+def _url(fields: Fields, key: str, env: Mapping[str, str] | None) -> str:
+    """Read a base URL and fill in `${NAME}`; *env* is None where the channel is not used."""
+    raw = fields.text(key)
     if env is None:
         return ""
     missing = [name for name in _VARIABLE.findall(raw) if not env.get(name)]
     if missing:
-        raise fields.error("base_url", f"needs the variable {missing[0]}; set it")
+        raise fields.error(key, f"needs the variable {missing[0]}; set it")
     url = _VARIABLE.sub(lambda match: env[match[1]], raw).rstrip("/")
     if not _is_base_url(url):
-        raise fields.error("base_url", "must be an http(s) URL without user, query or fragment")
+        raise fields.error(key, "must be an http(s) URL without user, query or fragment")
     return url
 
 
@@ -167,20 +207,24 @@ def _is_exposed(url: str) -> bool:
         return True
 
 
-def _unsupported(fields: Fields, model: Model) -> frozenset[str]:
+def _unsupported(fields: Fields, models: Sequence[Model]) -> frozenset[str]:
     """Read what the channel cannot honour; a misspelt name would let requests through."""
-    known = {"partials", *model.parameters, *(f"input:{role}" for role in Role)}
-    for name, schema in model.parameters.items():
-        known.update(f"{name}={value}" for value in schema.values)
-        if schema.type is ParameterType.BOOLEAN:
-            known.update((f"{name}=true", f"{name}=false"))
-        if schema.automatic is not None:
-            known.add(f"{name}={schema.automatic}")
+    known = {"partials", *(f"{of}:{role}" for of in ("input", "inline") for role in Role)}
+    known.update(f"mode:{mode}" for mode in Mode)
+    for model in models:
+        for name, schema in model.parameters.items():
+            known.add(name)
+            known.update(
+                f"{name}={value}" for value in (*schema.values, *(values_of(schema) or ()))
+            )
+            if schema.automatic is not None:
+                known.add(f"{name}={schema.automatic}")
     names = fields.texts("unsupported")
     if not known.issuperset(names):
         raise fields.error(
             "unsupported",
-            "each must be a parameter of the model, `name=value`, `input:role` or `partials`",
+            "each must be a parameter of the model, `name=value`, `input:role`, `inline:role`, "
+            "`mode:…` or `partials`",
         )
     return frozenset(names)
 

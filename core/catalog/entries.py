@@ -8,7 +8,7 @@ from itertools import combinations
 
 from billing.pricing import PriceRow
 from core.errors import GatewayError, Reason
-from core.model import Channel, Kind, Role
+from core.model import Channel, Kind, Mode, Role
 
 Value = str | int | float | bool
 
@@ -29,6 +29,8 @@ class ParameterType(StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     SIZE = "size"
+    TEXT = "text"
+    """A caller's own words, such as `negative_prompt`: it is never kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,24 @@ class ParameterSchema:
     automatic: int | None = None
     """Of an integer: the value, outside the bounds too, by which the model chooses its own."""
     multiple_of: int = 1
-    """Of both sides of a size."""
+    """Of an integer, or of both sides of a size."""
     maximum_ratio: float | None = None
     """Of the longer side of a size to the shorter."""
     maximum_side: int | None = None
     maximum_pixels: int | None = None
+    modes: frozenset[Mode] = frozenset(Mode)
+    """In others it means nothing to the model: it may be given, and is left out."""
+    required_in: frozenset[Mode] = frozenset()
+    """Modes in which it must be given; of a `prompt`, else every mode without files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one parameter, or one value of it, demands of the rest of the request."""
+    """What a parameter, one value of it, or an input of a role demands of the rest."""
 
     parameter: str
+    """Empty where it is about an input."""
+    input: Role | None = None
     value: str = ""
     """Empty: any value other than the default."""
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -79,10 +87,12 @@ class InputRule:
     maximum: int
     media_types: tuple[str, ...]
     maximum_bytes: int
+    minimum: int = 0
+    """How many there must be."""
     same_size_as: Role | None = None
     """The first input of that role must be there and have as many pixels each way."""
-    needs: Role | None = None
-    """An input of that role must be there too."""
+    needs: tuple[Role, ...] = ()
+    """An input of one of these roles must be there too."""
     excludes: tuple[Role, ...] = ()
     """No input of these roles may be there: each is a mode of its own."""
     minimum_side: int | None = None
@@ -90,6 +100,25 @@ class InputRule:
     """Pixels of an image."""
     maximum_ratio: float | None = None
     """Of the longer side of an image to the shorter."""
+    minimum_seconds: float | None = None
+    maximum_seconds: float | None = None
+    """Of each; one whose length cannot be read is the provider's to judge."""
+    maximum_total_seconds: float | None = None
+    """Of all together."""
+    maximum_with: Mapping[Role, int] = field(default_factory=dict)
+    """How many there may be, where an input of another role is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeconds:
+    """How many seconds are billed of what is made from a video."""
+
+    times: int = 1
+    """For each second of the source: 2 where it is billed as well as the output."""
+    maximum: float | None = None
+    """Seconds of the source that are looked at."""
+    plus_duration: bool = False
+    """Whether the seconds that are asked for come to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +145,23 @@ class Model:
     """Of inputs and outputs, counted together."""
     explicit: Mapping[str, Value] = field(default_factory=dict)
     """The defaults that every `Ask` holds."""
+    images_as: tuple[tuple[Role, ...], ...] = ()
+    """What one image is, what two are, …, where there are no other files; else references."""
+    source_seconds: SourceSeconds | None = None
+    """None: a video input does not change for how many seconds is paid."""
 
     @property
     def maximum_inputs(self) -> int:
         """How many files it takes in all, of roles that may be together."""
         rules = self.inputs.values()
         return max(
-            sum(rule.maximum for rule in mode)
+            sum(
+                min(
+                    rule.maximum,
+                    *(rule.maximum_with.get(other.role, rule.maximum) for other in mode),
+                )
+                for rule in mode
+            )
             for size in range(len(rules) + 1)
             for mode in combinations(rules, size)
             if not any(one.role in other.excludes for one in mode for other in mode)

@@ -122,6 +122,26 @@ class Fields:
             raise self.error(key, "names something twice; remove one")
         return tuple(value)
 
+    def is_list(self, key: str) -> bool:
+        """Whether the key holds a list."""
+        return self.has(key) and isinstance(self._table[key], list)
+
+    def wholes(self, key: str) -> list[int]:
+        """Read a list of integers."""
+        value = self._get(key, None)
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            raise self._wrong(key, "a list of integers")
+        return value
+
+    def rows(self, key: str) -> list[list[str]]:
+        """Read a list of lists of strings; absent means empty."""
+        value = self._get(key, [])
+        if not isinstance(value, list) or not all(
+            isinstance(row, list) and all(isinstance(item, str) for item in row) for row in value
+        ):
+            raise self._wrong(key, "a list of lists of strings")
+        return value
+
     def day(self, key: str) -> date:
         """Read a date."""
         value = self._get(key, None)
@@ -152,6 +172,23 @@ class Fields:
         if not isinstance(value, dict):
             raise self._wrong(key, "a table")
         return Fields(self._layers, (*self._path, key), value)
+
+    def table_or_text(self, key: str, name: str) -> "Fields":
+        """Read a table, or a string that is short for a table with nothing but *name*."""
+        value = self._get(key, {})
+        if isinstance(value, str):
+            return Fields(self._layers, (*self._path, key), {name: value})
+        return self.table(key)
+
+    def scalars(self, key: str) -> dict[str, str | int | float | bool]:
+        """Read a table of strings, numbers and flags by any name; absent means empty."""
+        table = self.table(key)
+        found: dict[str, str | int | float | bool] = {}
+        for name in table.names():
+            value = table.scalar(name)
+            assert value is not None, "the name is one of the table's"
+            found[name] = value
+        return found
 
     def tables(self, key: str) -> Iterator["Fields"]:
         """Read a list of tables; absent means empty."""

@@ -7,11 +7,13 @@ replaced whole.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
+from core import providers
 from core.catalog.channel_tables import Around, Entry, read_channel
 from core.catalog.entries import Catalogue, Model
 from core.catalog.fields import Fields
@@ -25,16 +27,26 @@ __all__ = [
     "JOB_DIALECTS",
     "Catalogue",
     "CatalogueError",
+    "embedded_channels",
     "embedded_files",
     "load",
+    "mistakes",
     "shipped_files",
+    "stand_in",
 ]
 
-JOB_DIALECTS = frozenset({"ark_videos"})
+JOB_DIALECTS = frozenset(providers.JOB_DIALECTS)
 """Wire protocols whose calls leave a job behind; their channels must be `reconcile_first`."""
 
-DIALECTS = frozenset({"openai_images", "gemini_images", "ark_images"}) | JOB_DIALECTS
+DIALECTS = frozenset(providers.DIALECTS) | JOB_DIALECTS
 """Wire protocols that a channel may name: the keys of the providers' tables."""
+
+_OF_ONE = frozenset({"aliases"})
+"""What a model that is like another does not have from it."""
+
+_NAMED = re.compile(r'\benv\s*=\s*"([^"]+)"|\$\{([^}]+)\}')
+_STANDS_IN = "http://localhost"
+"""Both a credential and a part of a URL."""
 
 FOLDER = Path(__file__).parent
 """Where the shipped files are."""
@@ -47,7 +59,18 @@ def shipped_files() -> tuple[Path, ...]:
 
 def embedded_files() -> tuple[Path, ...]:
     """The catalogue of the embedded demo: the same models on simulated channels only."""
-    return (*_models(), FOLDER / "embedded.toml")
+    return (*_models(), *_embedded())
+
+
+def embedded_channels() -> dict[str, str]:
+    """The dialect of each channel of the embedded demo: what its simulator must speak."""
+    layers = Layers([read(file) for file in _embedded()])
+    tables = Fields(layers, (), layers.content).table("channels")
+    return {name: tables.table(name).text("dialect") for name in sorted(tables.names())}
+
+
+def _embedded() -> list[Path]:
+    return sorted((FOLDER / "embedded").glob("*.toml"))
 
 
 def _models() -> list[Path]:
@@ -66,18 +89,15 @@ def load(
     missing is left out, with a note.
     """
     layers = Layers([read(file) for file in files])
-    top = Fields(layers, (), layers.content)
-    tables = top.table("models")
-    models = {id_: read_model(id_, tables.table(id_)) for id_ in sorted(tables.names())}
-    aliases = _aliases(models, tables)
-    tables = top.table("channels")
-    around = Around(models, env, dialects, job_dialects)
-    entries = {
-        name: read_channel(name, tables.table(name), _credential_file(layers, name), around)
-        for name in sorted(tables.names())
+    layers.inherit("models", _OF_ONE)
+    models = _models_of(layers, _refuse)
+    aliases = _aliases(models, _tables(layers, "models"))
+    entries = _entries(layers, Around(models, env, dialects, job_dialects), _refuse)
+    used = {
+        name: next(iter(entry.channels.values()))
+        for name, entry in entries.items()
+        if entry.channels
     }
-    top.finish()
-    used = {name: entry.channel for name, entry in entries.items() if entry.channel is not None}
     content = _offered(layers.content)
     return Catalogue(
         version=hashlib.sha256(content.encode()).hexdigest(),
@@ -88,6 +108,64 @@ def load(
         aliases=MappingProxyType(aliases),
         notes=tuple(entry.note for entry in entries.values() if entry.note),
     )
+
+
+def mistakes(files: Sequence[Path], env: Mapping[str, str]) -> list[CatalogueError]:
+    """Everything that `load` would refuse, one after the other: of models, or else of channels."""
+    found: list[CatalogueError] = []
+    try:
+        layers = Layers([read(file) for file in files])
+        layers.inherit("models", _OF_ONE)
+        models = _models_of(layers, found.append)
+        if not found:
+            _aliases(models, _tables(layers, "models"))
+            _entries(layers, Around(models, env, DIALECTS, JOB_DIALECTS), found.append)
+    except CatalogueError as error:
+        found.append(error)
+    return found
+
+
+def stand_in(files: Sequence[Path], env: Mapping[str, str]) -> dict[str, str]:
+    """An environment with which every channel is read, whether it can be used or not."""
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    named = {name for text in texts for found in _NAMED.findall(text) for name in found if name}
+    return dict.fromkeys(named, _STANDS_IN) | {name: text for name, text in env.items() if text}
+
+
+Report = Callable[[CatalogueError], None]
+"""What to do about a mistake; it may raise it."""
+
+
+def _refuse(error: CatalogueError) -> None:
+    raise error
+
+
+def _tables(layers: Layers, kind: str) -> Fields:
+    top = Fields(layers, (), layers.content)
+    tables = {name: top.table(name) for name in ("models", "channels")}
+    top.finish()
+    return tables[kind]
+
+
+def _models_of(layers: Layers, report: Report) -> dict[str, Model]:
+    tables, models = _tables(layers, "models"), {}
+    for id_ in sorted(tables.names()):
+        try:
+            models[id_] = read_model(id_, tables.table(id_))
+        except CatalogueError as error:
+            report(error)
+    return models
+
+
+def _entries(layers: Layers, around: Around, report: Report) -> dict[str, Entry]:
+    tables, entries = _tables(layers, "channels"), {}
+    for name in sorted(tables.names()):
+        try:
+            file = _credential_file(layers, name)
+            entries[name] = read_channel(name, tables.table(name), file, around)
+        except CatalogueError as error:
+            report(error)
+    return entries
 
 
 def _credential_file(layers: Layers, name: str) -> Path:
@@ -112,8 +190,8 @@ def _routes(
 ) -> dict[str, tuple[Channel, ...]]:
     routes: dict[str, list[Channel]] = {id_: [] for id_ in models}
     for entry in entries:
-        if entry.channel is not None:
-            routes[entry.model].append(entry.channel)
+        for id_, channel in entry.channels.items():
+            routes[id_].append(channel)
     return {
         id_: tuple(sorted(channels, key=lambda channel: (channel.priority, channel.name)))
         for id_, channels in routes.items()

@@ -9,13 +9,17 @@ from collections.abc import Mapping, Sequence
 from math import ceil, isfinite
 
 from core.body import Body
-from core.catalog.entries import InputRule, Model, ParameterSchema, ParameterType, Rule, Value
+from core.catalog.entries import Model, ParameterSchema, ParameterType, Rule, Value
+from core.catalog.input_checks import ROUNDING, check_inputs, with_roles
 from core.catalog.vocabulary import canonical
 from core.errors import GatewayError, Reason
-from core.model import Ask, Input
+from core.model import MODES, Ask, Input, Kind, Mode, Role
 
 OF_THEIR_OWN = frozenset({"prompt", "output_count", "partial_count", "end_user_id"})
 """Parameters that have fields of their own in `Ask`."""
+
+FEW = 128
+"""Values of a parameter that can be listed."""
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 _NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
@@ -41,30 +45,45 @@ def validate(
     for name in given:
         if name not in model.parameters or name in OF_THEIR_OWN:
             raise _unknown(name)
-    _check_prompt(model, prompt, inputs)
+    inputs = with_roles(model, inputs)
+    mode = Ask(model.id, model.kind, prompt, inputs).mode if inputs else Mode.TEXT
+    _check_prompt(model, prompt, mode, has_inputs=bool(inputs))
     outputs = _whole(model, "output_count", 1 if count is None else count)
-    if inputs:
-        _check_inputs(model, inputs, outputs)
+    check_inputs(model, inputs, outputs)
     previews = _whole(model, "partial_count", partials) if partials else 0
     if end_user is not None:
         _check_length(_schema(model, "end_user_id"), end_user)
     parameters: dict[str, Value] = {}
+    texts: dict[str, Body[str]] = {}
     for name, value in given.items():
         schema = model.parameters[name]
         checked = check_value(schema, value)
-        if checked != schema.default:
+        if mode not in schema.modes:
+            continue
+        if schema.type is ParameterType.TEXT:
+            if checked:
+                texts[name] = Body(str(checked))
+        elif checked != schema.default:
             parameters[name] = checked
     for rule in model.rules:
-        _check_rule(rule, model, given, parameters, has_inputs=bool(inputs))
+        _check_rule(rule, model, given, parameters, inputs)
+    if model.explicit:
+        told = {
+            name: value
+            for name, value in model.explicit.items()
+            if mode in model.parameters[name].modes
+        }
+        parameters = told | parameters
     return Ask(
         model=model.id,
         kind=model.kind,
         prompt=prompt,
-        inputs=tuple(inputs),
+        inputs=inputs,
         count=outputs,
         partials=previews,
-        parameters={**model.explicit, **parameters} if model.explicit else parameters,
+        parameters=parameters,
         end_user=end_user,
+        texts=texts,
     )
 
 
@@ -79,6 +98,8 @@ def price_facts(model: Model, ask: Ask) -> dict[str, str]:
         for name, value in {**model.defaults, **ask.parameters}.items()
         if value != "auto" and name not in OF_THEIR_OWN
     }
+    if any("mode" in row.conditions for row in model.prices):
+        facts["mode"] = ask.mode
     if model.resolutions:
         facts["resolution"] = resolution_of(model, str(facts.get("size", "auto")))
     return facts
@@ -87,25 +108,66 @@ def price_facts(model: Model, ask: Ask) -> dict[str, str]:
 def seconds_of(model: Model, ask: Ask) -> int:
     """For how many seconds at most each output is billed; 0 if it is not sold by the second.
 
-    Where the model chooses, it may choose its maximum (semantics.md 21).
+    Where the model chooses, it may choose its maximum (semantics.md 21). Raises INVALID_INPUT
+    where a video that is paid by its length does not tell it.
     """
-    schema = model.parameters.get("duration")
-    if schema is None or not any(row.unit == "second" for row in model.prices):
+    if not any(row.unit == "second" for row in model.prices):
         return 0
+    if _is_by_source(model, ask):
+        return _source_seconds(model, ask)
+    return _longest(model, ask)
+
+
+def counted_seconds(model: Model, ask: Ask) -> int:
+    """How many of them follow from how long the output is; 0 where the source decides."""
+    return 0 if _is_by_source(model, ask) else seconds_of(model, ask)
+
+
+def _is_by_source(model: Model, ask: Ask) -> bool:
+    return model.source_seconds is not None and ask.mode is Mode.VIDEO
+
+
+def _longest(model: Model, ask: Ask) -> int:
+    schema = model.parameters["duration"]
     value = ask.parameters.get("duration", schema.default)
     most = schema.maximum if value is None or value == schema.automatic else value
     assert isinstance(most, int | float), "the loader demands a default and a maximum"
     return ceil(most)
 
 
+def _source_seconds(model: Model, ask: Ask) -> int:
+    rule, total = model.source_seconds, 0.0
+    assert rule is not None
+    for item in ask.inputs:
+        if item.role is not Role.VIDEO:
+            continue
+        if not item.seconds:
+            name = item.parameter or item.role
+            message = f"`{name}` does not tell how long it is, and is paid by its length."
+            raise _invalid(name, message, Reason.INVALID_INPUT)
+        total += item.seconds
+    billed = rule.times * max(1, ceil(min(total, rule.maximum or total) - ROUNDING))
+    if not rule.plus_duration:
+        return billed
+    schema = model.parameters["duration"]
+    if ask.parameters.get("duration", schema.default) == schema.automatic:
+        message = "`duration` must be a number of seconds where there is a video."
+        raise _invalid("duration", message)
+    return billed + _longest(model, ask)
+
+
 def price_units(ask: Ask, seconds: int = 0, delivered: int | None = None) -> dict[str, int]:
     """How many units of each kind *ask* costs, at most or for what was *delivered*.
 
     *seconds* is how long each output lasts, where it is sold by the second: `seconds_of`
-    beforehand.
+    beforehand. Other sounds are sold by the characters that are to be said.
     """
     count = ask.count if delivered is None else delivered
-    return {"second": seconds * count} if seconds else {"image": count}
+    if seconds:
+        return {"second": seconds * count}
+    if ask.kind is Kind.AUDIO:
+        return {"character": len(ask.prompt) * count}
+    return {"image": count}
 
 
 def resolution_of(model: Model, size: str) -> str:
@@ -148,14 +210,14 @@ def _whole(model: Model, name: str, value: int) -> int:
     return value
 
 
-def _check_prompt(model: Model, prompt: Body[str], inputs: Sequence[Input]) -> None:
+def _check_prompt(model: Model, prompt: Body[str], mode: Mode, *, has_inputs: bool) -> None:
     schema = model.parameters.get("prompt")
     if schema is None:
         if prompt:
             raise _unknown("prompt")
     elif prompt:
         _check_length(schema, prompt)
-    elif schema.required or not inputs:
+    elif schema.required or mode in schema.required_in or not has_inputs:
         raise _invalid("prompt", "`prompt` is required.", Reason.MISSING_PARAMETER)
 
 
@@ -176,6 +238,9 @@ def check_value(schema: ParameterSchema, value: object) -> Value:
                 )
             _check_length(schema, value)
             return value
+        case ParameterType.TEXT if isinstance(value, str):
+            _check_length(schema, value)
+            return value
         case ParameterType.SIZE if isinstance(value, str):
             if value not in schema.values:
                 _check_size(schema, value)
@@ -183,6 +248,7 @@ def check_value(schema: ParameterSchema, value: object) -> Value:
         case ParameterType.INTEGER if isinstance(value, int) and not isinstance(value, bool):
             if value != schema.automatic:
                 _check_range(schema, value)
+                _check_step(schema, value)
             return value
         case ParameterType.NUMBER if isinstance(value, int | float) and not isinstance(value, bool):
             _check_range(schema, value)
@@ -195,6 +261,7 @@ def check_value(schema: ParameterSchema, value: object) -> Value:
 _A: Mapping[ParameterType, str] = {
     ParameterType.STRING: "a string",
     ParameterType.SIZE: "a string",
+    ParameterType.TEXT: "a string",
     ParameterType.INTEGER: "an integer",
     ParameterType.NUMBER: "a number",
     ParameterType.BOOLEAN: "a boolean",
@@ -212,6 +279,12 @@ def _check_range(schema: ParameterSchema, value: float) -> None:
     if schema.automatic is not None:
         rule += f", or {schema.automatic} to let the model choose"
     raise _invalid(schema.name, f"`{schema.name}` must be {rule}.")
+
+
+def _check_step(schema: ParameterSchema, value: int) -> None:
+    if value % schema.multiple_of:
+        message = f"`{schema.name}` must be a multiple of {schema.multiple_of}."
+        raise _invalid(schema.name, message)
 
 
 def _plain(number: float) -> str:
@@ -256,97 +329,48 @@ def _check_rule(
     model: Model,
     given: Mapping[str, object],
     parameters: Mapping[str, Value],
-    *,
-    has_inputs: bool,
+    inputs: Sequence[Input],
 ) -> None:
     name = rule.parameter
-    if rule.forbidden_with_inputs and has_inputs and name in given:
+    if rule.input is not None:
+        name = next((item.parameter for item in inputs if item.role is rule.input), "")
+        if not name:
+            return
+    elif rule.forbidden_with_inputs and inputs and name in given:
         raise _invalid(
             name, f"`{name}` cannot be used together with input files.", Reason.UNKNOWN_PARAMETER
         )
-    if name not in parameters or (rule.value and parameters[name] != rule.value):
+    elif name not in parameters or (rule.value and parameters[name] != rule.value):
         return
     effective = {**model.defaults, **parameters}
     for other, allowed in rule.requires.items():
-        if effective.get(other) not in allowed:
+        if str(effective.get(other)) not in allowed:
             subject = f"`{name}` {rule.value}" if rule.value else f"`{name}`"
             raise _invalid(name, f"{subject} needs `{other}` to be one of: {', '.join(allowed)}.")
 
 
-def _check_inputs(model: Model, inputs: Sequence[Input], outputs: int) -> None:
-    by_role: dict[str, list[Input]] = {}
-    for item in inputs:
-        rule, name = model.inputs.get(item.role), item.parameter or item.role
-        if rule is None:
-            raise _invalid(name, f"The model takes no `{item.role}`.")
-        peers = by_role.setdefault(item.role, [])
-        peers.append(item)
-        if len(peers) > rule.maximum:
-            raise _invalid(name, f"The model takes at most {rule.maximum} `{item.role}`.")
-        _check_file(rule, item, name)
-    for rule in model.inputs.values():
-        for item in by_role.get(rule.role, []):
-            _check_company(rule, item, by_role)
-            _check_same_size(rule, item, by_role)
-    most = model.maximum_together
-    if most is not None and len(inputs) + outputs > most:
-        raise _invalid("output_count", f"Inputs and `output_count` together may be at most {most}.")
+def modes_of(model: Model) -> frozenset[Mode]:
+    """What its requests may start from."""
+    modes = {Mode.TEXT} if not any(rule.minimum for rule in model.inputs.values()) else set()
+    return frozenset(modes | {MODES[role] for role in model.inputs})
 
 
-def _check_file(rule: InputRule, item: Input, name: str) -> None:
-    if item.media_type not in rule.media_types:
-        accepted = ", ".join(rule.media_types)
-        raise _invalid(name, f"`{name}` must be one of: {accepted}.", Reason.INVALID_INPUT)
-    if len(item.data) > rule.maximum_bytes:
-        raise GatewayError(
-            Reason.REQUEST_TOO_LARGE,
-            f"`{name}` may have at most {rule.maximum_bytes} bytes.",
-            parameter=name,
-            metadata={"limit": str(rule.maximum_bytes)},
-        )
-
-    if item.width and item.height:
-        _check_pixels(rule, item, name)
-
-
-def _check_pixels(rule: InputRule, item: Input, name: str) -> None:
-    long, short = max(_pixels(item)), min(_pixels(item))
-    for is_wrong, limit in (
-        (short < (rule.minimum_side or 0), f"no side shorter than {rule.minimum_side} pixels"),
-        (long > (rule.maximum_side or long), f"no side longer than {rule.maximum_side} pixels"),
-        (
-            rule.maximum_ratio is not None and long > rule.maximum_ratio * short,
-            f"no side more than {rule.maximum_ratio} times as long as the other",
-        ),
-    ):
-        if is_wrong:
-            raise _invalid(name, f"`{name}` must have {limit}.", Reason.INVALID_INPUT)
-
-
-def _check_company(rule: InputRule, item: Input, by_role: Mapping[str, list[Input]]) -> None:
-    """Check which other inputs there must, and must not, be."""
-    name = item.parameter or item.role
-    if rule.needs is not None and rule.needs not in by_role:
-        raise _invalid(name, f"`{name}` needs a `{rule.needs}`.")
-    for role in rule.excludes:
-        if role in by_role:
-            raise _invalid(name, f"`{name}` cannot be used together with `{role}`.")
-
-
-def _check_same_size(rule: InputRule, item: Input, by_role: Mapping[str, list[Input]]) -> None:
-    if rule.same_size_as is None:
-        return
-    name = item.parameter or item.role
-    peers = by_role.get(rule.same_size_as)
-    if not peers:
-        raise _invalid(name, f"`{name}` needs an `{rule.same_size_as}`.")
-    if item.width and peers[0].width and _pixels(item) != _pixels(peers[0]):
-        raise _invalid(
-            name,
-            f"`{name}` must have the same size as the first `{rule.same_size_as}`.",
-            Reason.INVALID_INPUT,
-        )
-
-
-def _pixels(item: Input) -> tuple[int, int]:
-    return item.width, item.height
+def values_of(schema: ParameterSchema) -> tuple[str, ...] | None:
+    """Every value of a parameter, as text; None where they are too many to list."""
+    match schema.type:
+        case ParameterType.BOOLEAN:
+            return ("true", "false")
+        case ParameterType.STRING if schema.values:
+            return schema.values
+        case ParameterType.INTEGER if schema.minimum is not None and schema.maximum is not None:
+            low, high = (
+                -(-int(schema.minimum) // schema.multiple_of) * schema.multiple_of,
+                int(schema.maximum),
+            )
+            automatic = () if schema.automatic is None else (str(schema.automatic),)
+            return (
+                (*automatic, *map(str, range(low, high + 1, schema.multiple_of)))
+                if high - low < FEW
+                else None
+            )
+    return None

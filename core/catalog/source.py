@@ -8,8 +8,10 @@ from pathlib import Path
 KeyPath = tuple[str, ...]
 Table = dict[str, object]
 
-WHOLE = frozenset({"credential", "resolutions", "conditions", "requires"})
+WHOLE = frozenset({"credential", "resolutions", "conditions", "requires", "values", "variants"})
 """Tables that an overlay replaces whole; all others are merged key by key. Lists are replaced."""
+LIKE = "like"
+"""The key of a table that names another of its kind: what it does not say itself, that one does."""
 
 
 class CatalogueError(Exception):
@@ -86,6 +88,36 @@ class Layers:
         """Say which file wrote *path*, or else the table nearest to it."""
         return self._origin(path).file
 
+    def inherit(self, kind: str, own: frozenset[str]) -> None:
+        """Lay each table `[kind.…]` that says `like = "another"` over a copy of the other.
+
+        The keys *own* are not copied. Raises CatalogueError.
+        """
+        tables = self.content.get(kind)
+        if isinstance(tables, dict):
+            for name in list(tables):
+                self._inherit(tables, kind, own, (name,))
+
+    def _inherit(
+        self, tables: Table, kind: str, own: frozenset[str], names: tuple[str, ...]
+    ) -> None:
+        """Do so for the last of *names*, each of which is like the next."""
+        table = tables[names[-1]]
+        if not isinstance(table, dict) or LIKE not in table:
+            return
+        other, at = table[LIKE], (kind, names[-1])
+        if not isinstance(other, str) or not isinstance(tables.get(other), dict):
+            raise self.error((*at, LIKE), f"must be the name of another of the {kind}")
+        if other in names:
+            raise self.error((*at, LIKE), "leads back to itself; remove one `like` of the circle")
+        self._inherit(tables, kind, own, (*names, other))
+        origins, source = dict(self._origins), self._origin(at)
+        merged: Table = {}
+        for layer in (without(tables[other], own), without(table, frozenset({LIKE}))):
+            self._lay(merged, layer, at, source)
+        tables[names[-1]] = merged
+        self._origins = origins
+
     def _origin(self, path: KeyPath) -> Source:
         while path and path not in self._origins:
             path = path[:-1]
@@ -103,6 +135,12 @@ class Layers:
                 kept = {}
                 below[key] = kept
             self._lay(kept, value, path, source)
+
+
+def without(table: object, keys: frozenset[str]) -> Table:
+    """A table without some of its keys."""
+    assert isinstance(table, dict)
+    return {key: value for key, value in table.items() if key not in keys}
 
 
 def _keys(text: str) -> list[tuple[int, KeyPath]]:

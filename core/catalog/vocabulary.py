@@ -15,8 +15,12 @@ from core.catalog.entries import Model, ParameterSchema
 from core.errors import GatewayError, Reason
 from core.model import Kind
 
-_BESIDE_SIZE = frozenset({"aspect_ratio", "resolution", "duration", "seconds", "n"})
+_BESIDE_SIZE = frozenset(
+    {"aspect_ratio", "resolution", "duration", "seconds", "n", "image_size", "upscale_factor"}
+)
 _WORDS = _BESIDE_SIZE | {"size"}
+_SIZES = ("image_size", "size")
+"""Two names of one wish: services that have both mean the ratio of an image by the first."""
 
 _PIXELS = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
@@ -41,9 +45,10 @@ def canonical(
     Gives *given* itself where there is nothing to translate. Raises GatewayError where two
     parameters contradict each other, or pixels are of no class that the model has.
     """
-    if _WORDS.isdisjoint(given):
+    is_graded = "quality" in given and "quality" not in model.parameters
+    if _WORDS.isdisjoint(given) and not is_graded:
         return given, count
-    if "size" in model.parameters and _BESIDE_SIZE.isdisjoint(given):
+    if "size" in model.parameters and _BESIDE_SIZE.isdisjoint(given) and not is_graded:
         size = given["size"]
         if not isinstance(size, str) or ":" not in size:
             return given, count
@@ -51,6 +56,12 @@ def canonical(
     count = _count(model, words, count)
     if "duration" in model.parameters:
         _say_duration(words)
+    if is_graded and "resolution" in model.parameters:
+        _say_quality(model, words)
+    if "upscale_factor" in model.parameters:
+        _say_factor(words)
+    if "image_size" in words and "image_size" not in model.parameters:
+        return _by_another_name(model, words, count)
     if "size" not in model.parameters:
         _say_shape(model, words)
     elif model.resolutions:
@@ -105,6 +116,47 @@ def _say_duration(words: dict[str, object]) -> None:
             raise _invalid("seconds", "`seconds` must be an integer.", Reason.INVALID_TYPE)
         if words.setdefault("duration", seconds) != seconds:
             raise _contradiction("seconds", "duration")
+
+
+def _say_quality(model: Model, words: dict[str, object]) -> None:
+    """Some services say the class of resolution by `quality`."""
+    schema, said = model.parameters["resolution"], words["quality"]
+    word = _resolution(schema, said.lower()) if isinstance(said, str) else ""
+    if not _CLASS.fullmatch(word):
+        return
+    del words["quality"]
+    if word not in schema.values:
+        raise _invalid("quality", f"`quality` must be one of: {', '.join(schema.values)}.")
+    given = words.get("resolution", word)
+    if given != word and not (
+        isinstance(given, str) and _resolution(schema, given.lower()) == word
+    ):
+        raise _contradiction("quality", "resolution")
+    words["resolution"] = word
+
+
+def _say_factor(words: dict[str, object]) -> None:
+    """A factor is a number to some, and a text to others."""
+    factor = _whole(words.get("upscale_factor"))
+    if isinstance(factor, int) and not isinstance(factor, bool):
+        words["upscale_factor"] = str(factor)
+
+
+def _by_another_name(
+    model: Model, words: dict[str, object], count: int | None
+) -> tuple[Mapping[str, object], int | None]:
+    """Go on with `image_size` as `size`, by the name that the caller gave it."""
+    own, plain = _SIZES
+    size = words.pop(own)
+    if words.setdefault(plain, size) != size:
+        raise _contradiction(own, plain)
+    try:
+        return canonical(model, words, count)
+    except GatewayError as error:
+        if error.parameter != plain:
+            raise
+        message = error.message.replace(f"`{plain}`", f"`{own}`")
+        raise _invalid(own, message, error.reason) from None
 
 
 # Models that take a ratio, and perhaps a class of resolution.

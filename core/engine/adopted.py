@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from core.catalog.entries import Catalogue
 from core.engine.attempts import Attempts, Course, Made
 from core.engine.bookkeeping import Bookkeeper, Entry
 from core.engine.closing import Case
@@ -58,6 +59,10 @@ class Adopter:
         self._engine = engine
         self._jobs = jobs
         self._attempts = attempts
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Know the channels of another catalogue too: jobs may still be at those of before."""
+        self._channels = {**self._channels, **catalogue.channels}
 
     def job_of(self, attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
         """The attempt whose job is, or may be, at a provider: the latest, if it left one."""

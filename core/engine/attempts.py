@@ -1,21 +1,22 @@
 """Asks channels until one delivers: awaits what the failover machine decides."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Protocol
 from uuid import UUID
 
 from core.engine.bookkeeping import Entry
+from core.engine.calls import Taken, leaving
 from core.engine.events import AttemptStarted, Live
 from core.engine.ids import random_id
 from core.engine.jobs import Jobs, Pursuit, ended
-from core.engine.mirroring import CALL_TRIES, JOB_TRIES, Mirror
+from core.engine.mirroring import CALL_PATIENCE, JOB_PATIENCE, Mirror, Patience
 from core.engine.outputs import Kept, check
 from core.engine.records import AttemptRecord
+from core.engine.reports import plain
 from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, explained
 from core.log import AttemptEnded, Emit
 from core.media import Probe
@@ -31,6 +32,7 @@ from core.model import (
     Piece,
     Preview,
     Report,
+    Sound,
 )
 from core.policy.decisions import Attempt, Reconcile, Stop, TryAnother
 from core.policy.failover import Failover
@@ -40,9 +42,6 @@ from core.values import dataclass
 DETAIL_LIMIT = 500
 """Characters of a provider's own words that a live caller is shown."""
 
-_WORD = re.compile(
-    r"([0-9]{1,5}x[0-9]{1,5}|auto|low|medium|high|xhigh|max|opaque|transparent|png|jpeg|webp)?\Z"
-)
 _QUOTED = frozenset({Reason.UPSTREAM_REJECTED, Reason.CONTENT_POLICY_VIOLATION})
 
 
@@ -123,6 +122,14 @@ class Attempts:
         self, ask: Ask, failover: Failover, first: Attempt, live: Live, course: Course
     ) -> Made:
         """Return what a channel made; raise GatewayError when all that may be tried failed."""
+        try:
+            return await self._tried(ask, failover, first, live, course)
+        finally:
+            self._jobs.forget(course.entry.id)
+
+    async def _tried(
+        self, ask: Ask, failover: Failover, first: Attempt, live: Live, course: Course
+    ) -> Made:
         attempt, previous = first, ""
         while True:
             if not self._holds(course.entry.owner_epoch):
@@ -195,9 +202,11 @@ class Attempts:
             timing.first_byte = self._now()
         finals = [item for item in made.outputs if isinstance(item, Final)]
         hosted = [item for item in made.outputs if isinstance(item, Hosted)]
+        for final in finals:
+            course.count(len(final.data))
         try:
             return await self._brought(
-                pursuit.channel, course, finals, hosted, made.report, tries=JOB_TRIES
+                pursuit.channel, course, finals, hosted, made.report, patience=JOB_PATIENCE
             )
         except UpstreamError as error:
             raise ended(error) from None
@@ -233,14 +242,14 @@ class Attempts:
         hosted: list[Hosted],
         report: Report,
         *,
-        tries: int = CALL_TRIES,
+        patience: Patience = CALL_PATIENCE,
     ) -> Made:
         """What is good of the outputs; at least one, or UpstreamError."""
         kept: list[Kept] = []
         if hosted:
             id_, kind = course.entry.id, course.kind
             kept = await self._mirror.keep(
-                id_, hosted, channel, kind, course.media_type, tries=tries
+                id_, hosted, channel, kind, course.media_type, patience=patience
             )
         try:
             good = check(finals, course.media_type, course.kind)
@@ -265,40 +274,30 @@ class Attempts:
         course: Course,
         timing: _Timing,
     ) -> Made:
-        """Take the pieces of one attempt; previews go to the caller as they come.
+        """Take the pieces of one attempt; previews and sounds go to the caller as they come.
 
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
-        finals: list[Final] = []
-        hosted: list[Hosted] = []
-        report = EMPTY_REPORT
+        taken = Taken()
         channel = attempt.channel
         budget = attempt.deadlines.total if attempt.is_cut else None
         call = self._upstream.attempt(DIALECTS[channel.dialect], ask, channel, budget)
         try:
-            async with aclosing(call) as pieces:
+            async with leaving(live, channel), aclosing(call) as pieces:
                 async for piece in pieces:
-                    match piece:
-                        case Acknowledged(status):
-                            timing.acknowledged, timing.http_status = self._now(), status
-                        case Preview():
-                            failover.delivered()
-                            timing.first_byte = timing.first_byte or self._now()
-                            course.count(len(piece.data))
-                            live.publish(piece)
-                        case Final():
-                            timing.first_byte = timing.first_byte or self._now()
-                            course.count(len(piece.data))
-                            finals.append(piece)
-                        case Hosted():
-                            timing.first_byte = timing.first_byte or self._now()
-                            hosted.append(piece)
-                        case Report():
-                            report = piece
+                    if isinstance(piece, Acknowledged):
+                        timing.acknowledged, timing.http_status = self._now(), piece.http_status
+                        continue
+                    if not isinstance(piece, Report):
+                        timing.first_byte = timing.first_byte or self._now()
+                    course.count(taken.add(piece))
+                    if isinstance(piece, Preview) or (ask.partials and isinstance(piece, Sound)):
+                        failover.delivered()
+                        live.publish(piece)
         except UpstreamError:
-            if not finals and not hosted:
+            if not taken.finals and not taken.hosted:
                 raise
-        return await self._brought(channel, course, finals, hosted, report)
+        return await self._brought(channel, course, taken.finals, taken.hosted, taken.report)
 
     def _note(
         self,
@@ -362,24 +361,6 @@ class Attempts:
                 upstream_job_id=course.pursuit.job_id if course.pursuit is not None else "",
             )
         )
-
-
-def plain(report: Report) -> Report:
-    """Keep of a provider's words only those that look like values of parameters.
-
-    They are stored; a provider that echoes a prompt in them must not make us keep it.
-    """
-    return replace(
-        report,
-        size=_word(report.size),
-        quality=_word(report.quality),
-        background=_word(report.background),
-        output_format=_word(report.output_format),
-    )
-
-
-def _word(text: str) -> str:
-    return text if _WORD.match(text) else ""
 
 
 def _state(error: UpstreamError | None) -> AttemptState:

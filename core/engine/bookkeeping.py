@@ -12,6 +12,7 @@ from core.engine.records import (
     Adopt,
     AssetRecord,
     AttemptRecord,
+    Callback,
     Claimed,
     Finished,
     FinishGeneration,
@@ -57,6 +58,7 @@ class Opening:
     is_retry: bool
     channel: str
     """The first to be tried."""
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
             idempotency_key=opening.idempotency_key,
             claim=opening.is_retry and opening.idempotency_key is None,
             sandbox=caller.sandbox,
+            callback=opening.callback,
         ),
         KeyUse(entry.account_id, entry.key_id),
         Hold(entry.hold_id, entry.account_id, quoted),

@@ -27,7 +27,7 @@ class Callbacks:
     def url(self, pursuit: Pursuit) -> str:
         """Where the provider shall post; empty where it could not reach us."""
         channel = pursuit.channel
-        if _is_local(self._public_url) and not _is_local(channel.base_url):
+        if is_local(self._public_url) and not is_local(channel.base_url):
             return ""
         return f"{self._public_url}/callbacks/{channel.name}/{self._token(channel.name, pursuit)}"
 
@@ -52,7 +52,7 @@ class Callbacks:
         return f"{id_.hex}{digest[:_MAC_BYTES].hex()}"
 
 
-def _is_local(url: str) -> bool:
+def is_local(url: str) -> bool:
     """Whether *url* leads to this machine only."""
     host = urlsplit(url).hostname or ""
     try:

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from billing.pricing import CREDIT_MICROS, PriceError, PriceRow, dearest
+from core.model import MODES, Mode
 
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('catalogue versions'))"
 _ACTIVE = """
@@ -119,6 +120,9 @@ def _offered(model: Content, name: str, default: set[str]) -> set[str]:
     """The values of a condition that *model* has; *default* where it does not list them."""
     if name == "resolution" and "resolutions" in model:  # classes of its sizes, no parameter
         return set(model["resolutions"])
+    if name == "mode":  # what a request starts from follows from its files
+        roles = model.get("inputs", {})
+        return {Mode.TEXT, *(mode for role, mode in MODES.items() if role in roles)}
     return set(model.get("parameters", {}).get(name, {}).get("values", default))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from typing import Final
 
 from core.errors import Fault, Phase, UpstreamError
@@ -47,5 +48,9 @@ class Copy:
 
     def _judged(self) -> Probe | None:
         if self._video is None:
-            return probe(bytes(self._head))
+            found = probe(bytes(self._head))
+            if found is None or self.size <= HEAD_BYTES:
+                return found
+            # Of a sound, its beginning does not tell how long it is.
+            return replace(found, seconds=0.0)
         return of_video(self._video.found) if self._video.is_whole else None

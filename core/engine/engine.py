@@ -5,7 +5,7 @@ who serves it is the policy's, whether it is paid for is the commit's.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -26,7 +26,7 @@ from core.engine.outputs import Store, discard
 from core.engine.records import Claimed, Replay
 from core.errors import GatewayError, Reason, explained
 from core.log import Emit, defect
-from core.model import Generation
+from core.model import Asset, Generation
 from core.policy.decisions import Attempt, Stop
 from core.policy.failover import Failover, Fleet
 from core.values import dataclass
@@ -169,7 +169,7 @@ class Engine:
         return self._follow(generation, after)
 
     async def cancel(self, caller: Caller, id_: UUID) -> Generation:
-        """Ask to stop: granted if no channel was asked since, else it finishes and is charged."""
+        """Ask to stop: granted unless what it costs is spent; then it finishes and is charged."""
         await self._books.request_cancel(caller.account_id, id_)
         self.wish_to_cancel(id_)
         return await self._library.find(caller.account_id, id_)
@@ -177,9 +177,8 @@ class Engine:
     def wish_to_cancel(self, id_: UUID) -> None:
         """The caller's wish, recorded already, is known here."""
         live = self._live.get(id_)
-        if live is not None and not live.cancel_asked:
-            live.cancel_asked = True
-            live.nudge()
+        if live is not None:
+            live.ask_to_cancel()
 
     def hint(self, id_: UUID) -> None:
         """Its provider says that something happened: look at once."""
@@ -194,18 +193,22 @@ class Engine:
             return item
         return replace(item, progress_percent=live.percent)
 
-    async def delete(self, caller: Caller, id_: UUID) -> int:
-        """Hide it and delete its outputs, also those that arrive later."""
+    async def delete(self, caller: Caller, id_: UUID) -> tuple[Sequence[Asset], Sequence[Asset]]:
+        """Hide it and delete its outputs, also those that arrive later.
+
+        Returns the outputs that it had, and those of them that the store has no more.
+        """
         found = await self._library.find(caller.account_id, id_)
         if not found.state.is_terminal:  # whoever owns it, now or later, shall know
             await self._books.request_cancel(caller.account_id, id_)
         live = self._live.get(id_)
         if live is not None:
-            live.cancel_asked = live.delete_asked = True
-            live.nudge()
+            live.delete_asked = True
+            live.ask_to_cancel()
         await self._books.hide(caller.account_id, id_)
         # Read after hiding: what ends from now on finds that it is hidden.
-        return await discard(self._store, await self._library.outputs(caller.account_id, id_))
+        outputs = await self._library.outputs(caller.account_id, id_)
+        return outputs, await discard(self._store, outputs)
 
     async def abandon(self, caller: Caller, id_: UUID) -> None:
         """Let an SDK's retry claim it."""

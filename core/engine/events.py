@@ -1,12 +1,12 @@
 """What watchers of a generation are told, in order, with rising sequence numbers."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from uuid import UUID
 
 from core.body import Body
 from core.errors import GatewayError, describe
-from core.model import Asset, Generation, Preview, Usage
+from core.model import Asset, Generation, Preview, Sound, Usage
 from core.values import dataclass
 
 
@@ -75,7 +75,17 @@ class Failed:
     generation: Generation
 
 
-Event = Accepted | AttemptStarted | Progress | Preview | OutputReady | Charged | Completed | Failed
+Event = (
+    Accepted
+    | AttemptStarted
+    | Progress
+    | Preview
+    | Sound
+    | OutputReady
+    | Charged
+    | Completed
+    | Failed
+)
 
 
 REPLAYED = 1 << 24
@@ -97,6 +107,7 @@ class Live:
         "finishing",
         "first",
         "id",
+        "on_cancel",
         "percent",
     )
 
@@ -113,6 +124,8 @@ class Live:
         """Its outcome is known and is being recorded."""
         self.percent: int | None = None
         """How far its job was when the provider told last."""
+        self.on_cancel: Callable[[], None] | None = None
+        """Ends what it does now, where a wish to cancel may."""
         self._waiting: list[asyncio.Future[None]] = []
         self._pause: asyncio.Future[None] | None = None
         self._is_nudged = False
@@ -130,6 +143,15 @@ class Live:
         finally:
             timer.cancel()
             self._pause = None
+
+    def ask_to_cancel(self) -> None:
+        """The caller wishes it to end: said once is enough."""
+        if self.cancel_asked:
+            return
+        self.cancel_asked = True
+        if self.on_cancel is not None:
+            self.on_cancel()
+        self.nudge()
 
     def nudge(self) -> None:
         """Something may have happened: whoever pauses shall look at once."""

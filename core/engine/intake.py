@@ -8,11 +8,14 @@ from uuid import UUID
 import orjson
 
 from billing.pricing import quote
+from core.body import Body
 from core.caller import Caller
 from core.catalog import schema
 from core.catalog.entries import Catalogue, Model
 from core.engine.bookkeeping import Entry, Opening
+from core.engine.callback_urls import CallbackUrls
 from core.engine.order import Order, RawInput
+from core.engine.records import Callback
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
 from core.media import probe
@@ -23,10 +26,25 @@ from core.values import dataclass
 
 FINGERPRINT = "request"
 IDEMPOTENCY = "idempotency-key"
-_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
+_FORMATS = {
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/webp": "webp",
+    "audio/mpeg": "mp3",
+    "audio/ogg": "opus",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "audio/pcm": "pcm",
+}
 _IMAGES = ("image/", "PNG, JPEG or WebP image")
-_READABLE = {Role.VIDEO: ("video/", "MP4 or WebM video"), Role.AUDIO: ("audio/", "sound")}
+_READABLE = {
+    Role.VIDEO: ("video/", "MP4 or WebM video"),
+    Role.AUDIO: ("audio/", "MP3, WAV, FLAC, Ogg or AAC sound"),
+}
 KEPT_TERMS = 1024
+MAXIMUM_PIXELS = 1 << 27
+"""Of an input: a few bytes may unpack to more than a provider can bear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class Job:
     detached: bool
     media_type: str
     """What outputs must be; empty: any type that we know."""
+    callback: Callback | None = None
+    catalogue_version: str = ""
 
     def accepted(self, caller: Caller, entry: Entry, now: datetime, channel: str) -> Generation:
         """The generation as it stands once its hold is committed."""
@@ -74,12 +94,19 @@ class Intake:
         catalogue: Catalogue,
         keyring: Keyring,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        callback_urls: CallbackUrls | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._keyring = keyring
+        self._callback_urls = callback_urls or CallbackUrls(keyring)
         self._now = now
         self._minute = 0
         self._kept: dict[tuple[object, ...], tuple[int, Needs]] = {}
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Examine what comes next by another catalogue; jobs keep what they were priced by."""
+        self._catalogue = catalogue
+        self._kept.clear()
 
     def examine(self, caller: Caller, order: Order) -> Job:
         """Check, price and fingerprint; raises GatewayError naming the parameter."""
@@ -108,14 +135,14 @@ class Intake:
             key=str(caller.key_id),
             ends=order.ends,
         )
-        key = order.idempotency_key
+        key, url = order.idempotency_key, order.callback_url
         return Job(
             ask=ask,
             model=model,
             routing=routing,
             quoted_micros=quoted,
-            seconds=schema.seconds_of(model, ask) if model.kind is not Kind.IMAGE else 0,
-            fingerprint=self._fingerprint(ask, order.inputs),
+            seconds=schema.counted_seconds(model, ask) if model.kind is not Kind.IMAGE else 0,
+            fingerprint=self._fingerprint(ask, order.inputs, url),
             idempotency_key=None
             if key is None
             else self._keyring.mac(IDEMPOTENCY, key.reveal().encode()),
@@ -124,12 +151,16 @@ class Intake:
             is_retry=order.retry_number > 0,
             detached=order.detached,
             media_type=_media_type(model, ask),
+            callback=None if url is None else self._callback_urls.seal(caller.account_id, url),
+            catalogue_version=self._catalogue.version,
         )
 
     def _terms(self, model: Model, ask: Ask, now: datetime) -> tuple[int, Needs]:
         """Price and needs. They follow from few facts, so those of the last minute are kept."""
         if (
             ask.inputs
+            or ask.texts
+            or ask.kind is Kind.AUDIO  # the price follows from the prompt
             or "seed" in ask.parameters
             or not all(model.parameters[name].values for name in _texts(ask))
         ):
@@ -151,7 +182,7 @@ class Intake:
             id=id_,
             model=job.model.id,
             kind=job.model.kind,
-            catalogue_version=self._catalogue.version,
+            catalogue_version=job.catalogue_version,
             endpoint=job.endpoint,
             request_id=job.request_id,
             count=job.ask.count,
@@ -161,9 +192,12 @@ class Intake:
             idempotency_key=job.idempotency_key,
             is_retry=job.is_retry,
             channel=channel,
+            callback=job.callback,
         )
 
-    def _fingerprint(self, ask: Ask, inputs: Sequence[RawInput]) -> bytes:
+    def _fingerprint(
+        self, ask: Ask, inputs: Sequence[RawInput], callback_url: Body[str] | None
+    ) -> bytes:
         """A keyed digest of everything that makes the request what it is.
 
         Keyed, because a plain hash of a prompt can be guessed (semantics.md 4). A file by URL
@@ -178,16 +212,20 @@ class Intake:
             "parameters": dict(ask.parameters),
             "roles": [item.role for item in ask.inputs],
             **({"by_url": by_url} if by_url else {}),
+            **({"texts": sorted(ask.texts)} if ask.texts else {}),
+            **({"has_callback": True} if callback_url is not None else {}),
         }
         return self._keyring.mac(
             FINGERPRINT,
             orjson.dumps(facts, option=orjson.OPT_SORT_KEYS),
             ask.prompt.reveal().encode(),
             b"" if ask.end_user is None else ask.end_user.reveal().encode(),
+            *(ask.texts[name].reveal().encode() for name in sorted(ask.texts)),
             *(
                 item.data.reveal() if item.url is None else item.url.reveal().encode()
                 for item in inputs
             ),
+            *(() if callback_url is None else (callback_url.reveal().encode(),)),
         )
 
 
@@ -219,4 +257,20 @@ def _probed(item: RawInput) -> Input:
             f"`{item.parameter}` is not a readable {names}.",
             parameter=item.parameter,
         )
-    return Input(item.role, item.data, found.media_type, found.width, found.height, item.parameter)
+    if found.width * found.height > MAXIMUM_PIXELS:
+        raise GatewayError(
+            Reason.INVALID_INPUT,
+            f"`{item.parameter}` has more than {MAXIMUM_PIXELS} pixels.",
+            parameter=item.parameter,
+        )
+    return Input(
+        item.role,
+        item.data,
+        found.media_type,
+        found.width,
+        found.height,
+        item.parameter,
+        found.seconds,
+        item.url,
+        found.frames,
+    )

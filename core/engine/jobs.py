@@ -8,7 +8,7 @@ heap is the poll heap; a callback of the provider only shortens the wait.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from core.log import Emit, defect
 from core.model import Ask, Channel
 from core.policy.polling import Schedule, is_absent, look_delay, page_ends, search_delay
 from core.providers import JOB_DIALECTS
-from core.providers.jobs import Broken, JobDialect, Made, Stopped, Working
+from core.providers.jobs import Broken, Elsewhere, JobDialect, Made, Stopped, Working
 from core.providers.wire import Call, Reply
 from storage.commits import CommitRejected, CommitUnanswered
 
@@ -55,6 +55,8 @@ class Pursuit:
     """The same in seconds since 1970, generously early."""
     job_id: str = ""
     is_fate_unknown: bool = False
+    is_marked: bool = True
+    """Whether its submission carried the mark, as far as this process knows."""
 
     @property
     def dialect(self) -> JobDialect:
@@ -62,8 +64,44 @@ class Pursuit:
         return JOB_DIALECTS[self.channel.dialect]
 
 
+class Doors(Protocol):
+    """How providers reach this process."""
+
+    def callback_url(self, pursuit: Pursuit) -> str:
+        """Where the provider posts that something happened; empty where it could not."""
+        ...
+
+    def offer(self, id_: UUID, ask: Ask, channel: Channel) -> Ask:
+        """The *ask*, with links to the inputs that the channel wants links to."""
+        ...
+
+    def withdraw(self, id_: UUID) -> None:
+        """The links of a generation lead nowhere any more."""
+        ...
+
+
+class Closed:
+    """No provider reaches this process."""
+
+    def callback_url(self, pursuit: Pursuit) -> str:
+        """There is none."""
+        del pursuit
+        return ""
+
+    def offer(self, id_: UUID, ask: Ask, channel: Channel) -> Ask:
+        """Inputs stay as they are."""
+        del id_, channel
+        return ask
+
+    def withdraw(self, id_: UUID) -> None:
+        """There were none."""
+
+
+_CLOSED = Closed()
+
+
 class Jobs:
-    """Drives jobs; *chance* gives random numbers in [0, 1), *callbacks* a job's callback URL."""
+    """Drives jobs; *chance* gives random numbers in [0, 1)."""
 
     def __init__(
         self,
@@ -71,7 +109,7 @@ class Jobs:
         books: Bookkeeper,
         emit: Emit,
         chance: Callable[[], float],
-        callbacks: Callable[[Pursuit], str] = lambda _pursuit: "",
+        doors: Doors = _CLOSED,
         now: Callable[[], float] = time.monotonic,
         holds: Callable[[int], bool] = lambda _epoch: True,
     ) -> None:
@@ -81,7 +119,7 @@ class Jobs:
         self._books = books
         self._emit = emit
         self._chance = chance
-        self._callbacks = callbacks
+        self._doors = doors
         self._now = now
 
     async def submit(self, pursuit: Pursuit, ask: Ask, started_ms: int) -> int:
@@ -99,18 +137,53 @@ class Jobs:
                 pursuit.number, channel.name, pursuit.mark, started_ms=started_ms
             )
             await self._record(pursuit, record)
-        call = dialect.submit(ask, channel, pursuit.mark, self._callbacks(pursuit))
+        ask = self._doors.offer(pursuit.entry.id, ask, channel)
+        call = dialect.submit(ask, channel, pursuit.mark, self._doors.callback_url(pursuit))
+        pursuit.is_marked = dialect.marks(ask, channel)
         if not self._holds(pursuit.entry.owner_epoch):
             raise not_ours()  # whoever took it over found no job: there must be none
         pursuit.sent_at = self._now()
-        reply = await self._calls.call(call, channel)
         try:
-            pursuit.job_id = dialect.submitted(reply, ask)
+            reply = await self._made(pursuit, call, ask)
+        except UpstreamError as error:
+            if dialect.is_free():
+                _settle(error)
+            raise
+        await self._note(pursuit)
+        await self._start(pursuit, ask, reply)
+        return reply.status
+
+    async def _made(self, pursuit: Pursuit, call: Call, ask: Ask) -> Reply:
+        """Send the submission, and learn the job's id."""
+        reply = await self._calls.call(call, pursuit.channel)
+        try:
+            pursuit.job_id = pursuit.dialect.submitted(reply, ask)
         except UpstreamError as error:
             error.phase, error.http_status = Phase.BODY, reply.status
             raise
-        await self._note(pursuit)
-        return reply.status
+        return reply
+
+    def forget(self, id_: UUID) -> None:
+        """The generation has ended: no provider needs its inputs any more."""
+        self._doors.withdraw(id_)
+
+    async def _start(self, pursuit: Pursuit, ask: Ask, reply: Reply) -> None:
+        """Make the further calls that some providers want before a job runs.
+
+        When one fails, the job is cancelled: it must not start once another channel is asked.
+        """
+        dialect, channel, step = pursuit.dialect, pursuit.channel, 1
+        try:
+            while call := dialect.proceed(reply, step, pursuit.job_id, ask, channel):
+                if not self._holds(pursuit.entry.owner_epoch):
+                    raise not_ours()  # who took it over looks at it, and starts nothing
+                reply = await self._calls.call(call, channel)
+                step += 1
+        except UpstreamError as error:
+            if not await self._cancel(pursuit, Working(is_queued=True)):
+                return  # it may run: its looks tell
+            _settle(error)
+            raise
 
     async def follow(self, pursuit: Pursuit) -> Made:
         """Wait for the end of the job. Raises UpstreamError when it ended without outputs.
@@ -196,9 +269,13 @@ class Jobs:
         return now >= pursuit.sla_ends
 
     async def _look(self, pursuit: Pursuit) -> "Working | Made | Broken | Stopped":
-        call = pursuit.dialect.look(pursuit.job_id, pursuit.channel)
-        reply = await self._calls.call(call, pursuit.channel)
-        return pursuit.dialect.state(reply)
+        dialect, channel = pursuit.dialect, pursuit.channel
+        reply = await self._calls.call(dialect.look(pursuit.job_id, channel), channel)
+        state = dialect.state(reply, channel)
+        if isinstance(state, Elsewhere):
+            state = dialect.outcome(await self._calls.call(state.call, channel), channel)
+            assert not isinstance(state, Elsewhere), "an outcome is one"
+        return state
 
     async def _cancel(self, pursuit: Pursuit, state: Working) -> bool:
         """Ask the provider to stop it; False when it goes on, which is charged."""
@@ -212,14 +289,15 @@ class Jobs:
 
     async def _search(self, pursuit: Pursuit) -> str | None:
         """The job's id; empty if no page has it, None if there are no pages."""
-        for page in range(1, MAXIMUM_PAGES + 1):
-            call = pursuit.dialect.find(pursuit.channel, page)
-            if call is None:
+        dialect, channel = pursuit.dialect, pursuit.channel
+        call = first = dialect.find(channel, 1) if pursuit.is_marked else None
+        for page in range(2, MAXIMUM_PAGES + 2):
+            if call is None or first is None:
                 return None
-            reply = await self._calls.call(call, pursuit.channel)
-            found = pursuit.dialect.found(reply, pursuit.mark)
+            found = dialect.found(await self._calls.call(call, channel), pursuit.mark)
             if found.job_id or page_ends(found.is_last, found.oldest, pursuit.sent_wall):
                 return found.job_id
+            call = _following(first, found.cursor) or dialect.find(channel, page)
         return None  # older than we may look: nobody can say that it is absent
 
     async def _record(self, pursuit: Pursuit, record: AttemptRecord) -> None:
@@ -246,6 +324,13 @@ class Jobs:
                 self._emit(defect("job", unrecorded))
 
 
+def _following(first: Call, cursor: str) -> Call | None:
+    """The request for the next page, where the one before told its cursor."""
+    if not cursor:
+        return None
+    return replace(first, path=f"{first.path}{'&' if '?' in first.path else '?'}{cursor}")
+
+
 def _tell(live: Live, state: Working) -> None:
     if state.percent is not None and state.percent != live.percent:
         live.percent = state.percent
@@ -254,7 +339,12 @@ def _tell(live: Live, state: Working) -> None:
 
 def ended(error: UpstreamError) -> UpstreamError:
     """The same for a job that has ended: it leaves nothing unknown, whatever it is called."""
-    if error.fault in (Fault.TIMEOUT, Fault.LOST, Fault.INVALID_RESPONSE):
-        error.fault = Fault.SERVER_ERROR
+    _settle(error)
     error.phase = Phase.BODY
     return error
+
+
+def _settle(error: UpstreamError) -> None:
+    """Nothing is unknown after it: no job runs, so that another channel may be asked."""
+    if error.fault in (Fault.TIMEOUT, Fault.LOST, Fault.INVALID_RESPONSE):
+        error.fault = Fault.SERVER_ERROR

@@ -51,6 +51,8 @@ class Order:
     idempotency_key: Body[str] | None = None
     retry_number: int = 0
     routing: Routing = Routing()
+    callback_url: Body[str] | None = None
+    """Who is told when it ends."""
     endpoint: str = ""
     request_id: str = ""
     detached: bool = True

@@ -1,9 +1,10 @@
 """Keeps finished outputs in the bucket, before they are charged."""
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -13,7 +14,7 @@ from core.engine.copying import Copy
 from core.engine.records import AssetRecord
 from core.errors import Fault, Phase, UpstreamError
 from core.fetch.result import Download
-from core.media import EXTENSIONS, SNIFFED_BYTES, Probe, probe, sniff
+from core.media import EXTENSIONS, SNIFFED_BYTES, Probe, declared, sniff
 from core.model import Asset, Channel, Final, Hosted, Kind
 from core.values import dataclass
 
@@ -29,7 +30,7 @@ class Store(Protocol):
 
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> int: ...
 
-    def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncIterator[bytes]: ...
+    def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncGenerator[bytes, None]: ...
 
     async def delete(self, name: str) -> bool: ...
 
@@ -40,8 +41,8 @@ class Store(Protocol):
 class Kept:
     """An output that is in its place: the row to be, what callers see, and the bytes.
 
-    The bytes are None where they went by in pieces. `seconds` is how long a video is, where
-    the file tells.
+    The bytes are None where they went by in pieces. `seconds` is how long a video or a sound is,
+    where the file tells.
     """
 
     record: AssetRecord
@@ -92,7 +93,7 @@ def check(
     good = [
         (final, found)
         for final in finals
-        if (found := probe(final.data.reveal())) is not None
+        if (found := declared(final.data.reveal(), media_type)) is not None
         and found.media_type.startswith(f"{kind}/")
         and media_type in ("", found.media_type)
     ]
@@ -123,10 +124,9 @@ async def keep(
         try:
             await store.put(asset.name, data)
         except OSError:
-            with suppress(OSError):
-                await discard(store, [item.asset for item in kept])
+            await discard(store, [item.asset for item in kept])
             raise
-        kept.append(Kept(record, asset, final.data))
+        kept.append(Kept(record, asset, final.data, found.seconds))
     return kept
 
 
@@ -147,7 +147,7 @@ async def keep_hosted(
         if not wish.accepts(media_type):
             raise UpstreamError(Fault.INVALID_RESPONSE, Phase.BODY)
         copy = Copy(media_type)
-        name = _name(wish.id, wish.link, hosted.output_index, media_type)
+        name = asset_name(wish.id, wish.link, hosted.output_index, media_type)
         async with aclosing(copy.passing(head, download.chunks)) as chunks:
             await store.put_stream(name, chunks)
     found = copy.found
@@ -167,16 +167,30 @@ async def keep_hosted(
 
 def asset_of(id_: UUID, record: AssetRecord, expire_at: datetime) -> Asset:
     """What callers see of a stored output."""
-    name = _name(id_, record.link, record.output_index, record.media_type)
+    name = asset_name(id_, record.link, record.output_index, record.media_type)
     return Asset(
         record.output_index, name, record.media_type, record.size_bytes, record.sha256, expire_at
     )
 
 
-def _name(id_: UUID, link: str, index: int, media_type: str) -> str:
+def asset_name(id_: UUID, link: str, index: int, media_type: str) -> str:
+    """What an output is called in the store, and behind `/media/` in its link."""
     return f"tasks/{id_.hex}/{link}/{index}.{EXTENSIONS[media_type]}"
 
 
-async def discard(store: Store, assets: Sequence[Asset]) -> int:
-    """Delete outputs; returns how many there were."""
-    return sum([await store.delete(asset.name) for asset in assets])
+async def discard(store: Store, assets: Sequence[Asset]) -> list[Asset]:
+    """Delete outputs; returns those that the store has no more.
+
+    What the store does not delete now is removed later: the rows, and the store's own rule,
+    say that its time is over.
+    """
+
+    async def is_deleted(asset: Asset) -> bool:
+        try:
+            await store.delete(asset.name)
+        except OSError:
+            return False
+        return True
+
+    gone = await asyncio.gather(*[is_deleted(asset) for asset in assets])
+    return [asset for asset, is_gone in zip(assets, gone, strict=True) if is_gone]

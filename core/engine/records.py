@@ -53,6 +53,16 @@ class AssetRecord:
     keep_days: int = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Where the end of a generation is told."""
+
+    target: UUID
+    """Stands for the account and the host: who is slow together."""
+    url: bytes = field(repr=False)
+    """Sealed."""
+
+
 # ---- parts of commits
 
 
@@ -91,13 +101,15 @@ class NewGeneration:
     """The outcome is due within this; 0: no limit."""
     duration_ms: int = 0
     """How long a video or a sound is to be, at most."""
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FinishGeneration:
     """The end of a generation. Commit as (FinishGeneration, Settle or Void, KeyRelease).
 
-    Answers Finished. Refused by GenerationUnknown, AlreadyTerminal or NotOwner.
+    It writes the messages to who wants to be told, too. Answers Finished. Refused by
+    GenerationUnknown, AlreadyTerminal or NotOwner.
     """
 
     id: UUID

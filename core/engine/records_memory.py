@@ -8,6 +8,7 @@ from uuid import UUID
 
 from core.engine.records import (
     AttemptRecord,
+    Callback,
     FinishGeneration,
     Generation,
     HideGeneration,
@@ -55,6 +56,9 @@ class MemoryRecords:
     def __init__(self, clock: Callable[[], int] | None = None) -> None:
         """*clock*: microseconds since 1970; without one it is as late as the last commit."""
         self.generations_by_id: dict[UUID, MemoryGeneration] = {}
+        self.callbacks: dict[UUID, Callback] = {}
+        self.told: list[tuple[UUID, GenerationState]] = []
+        """Ends of which somebody may want to hear, in order."""
         self._last_us = 0
         self._clock = clock or (lambda: self._last_us)
         self._keys: dict[KeyName, RememberedKey] = {}
@@ -94,6 +98,8 @@ class MemoryRecords:
         self._keys.update(book.remembered)
         for new in book.created:
             self.generations_by_id[new.id] = created(new, now)
+            if new.callback is not None:
+                self.callbacks[new.id] = new.callback
         for mark in book.marked:
             self._mark(mark, now)
         for _, generation_id in book.claimed:
@@ -117,6 +123,8 @@ class MemoryRecords:
             attempts[submit.attempt.number] = submit.attempt
         for end in book.finished:
             finish(self.generations_by_id[end.id], end, now)
+            if not book.is_hidden(end.id):
+                self.told.append((end.id, end.state))
 
     # ---- reads
 
@@ -200,6 +208,7 @@ class MemoryRecords:
                 self._change(mark.id, cancel_requested_at=known.row.cancel_requested_at or now)
             case HideGeneration():
                 known.hidden = True
+                self.callbacks.pop(mark.id, None)
 
     def _change(self, generation_id: UUID, **changes: Any) -> None:
         known = self.generations_by_id[generation_id]

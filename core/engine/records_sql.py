@@ -130,6 +130,17 @@ def created(book: RecordsBook) -> Iterable[Statement]:
             book.now_us,
         ),
     )
+    called = [(part, part.callback) for part in new if part.callback is not None]
+    if called:
+        yield (
+            sql.INSERT_CALLBACKS,
+            (
+                [part.account_id for part, _ in called],
+                [part.id for part, _ in called],
+                [callback.target for _, callback in called],
+                [callback.url for _, callback in called],
+            ),
+        )
     if book.remembered:
         keys = book.remembered.values()
         yield (
@@ -144,7 +155,7 @@ def created(book: RecordsBook) -> Iterable[Statement]:
 
 
 def finished(book: RecordsBook) -> Iterable[Statement]:
-    """The ends: generation, attempts, assets and usage."""
+    """The ends: generation, attempts, assets, usage, and messages to who wants to be told."""
     ends = book.finished
     if not ends:
         return
@@ -177,6 +188,17 @@ def finished(book: RecordsBook) -> Iterable[Statement]:
                 book.now_us,
             ),
         )
+    told = [part for part in ends if not book.is_hidden(part.id)]
+    if told:
+        yield (
+            sql.INSERT_MESSAGES,
+            (
+                [part.account_id for part in told],
+                [part.id for part in told],
+                [f"generation.{part.state}" for part in told],
+                book.now_us,
+            ),
+        )
 
 
 def marked(book: RecordsBook) -> Iterable[Statement]:
@@ -195,6 +217,8 @@ def marked(book: RecordsBook) -> Iterable[Statement]:
             yield statement, (*between(list(names)), book.now_us)
             if kind is HideGeneration:
                 yield sql.DELETE_ASSETS, (*between(list(names)), book.now_us)
+                yield sql.STOP_MESSAGES, columns_of(list(names))
+                yield sql.DELETE_CALLBACKS, columns_of(list(names))
     if book.claimed:
         yield sql.MARK_CLAIMED, (*between(list(book.claimed)), book.now_us)
 

@@ -45,6 +45,10 @@ DELETE FROM idempotency i
  WHERE i.account_id = x.account_id AND i.key_hmac = x.key_hmac
    AND i.expires_at <= clock_timestamp()
 """
+INSERT_CALLBACKS = """
+INSERT INTO webhook_callback (account_id, generation_id, target, url)
+SELECT x.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[]) AS x
+"""
 INSERT_KEYS = """
 INSERT INTO idempotency (account_id, key_hmac, generation_id, request_hmac, expires_at)
 SELECT x.*
@@ -130,6 +134,23 @@ SELECT x.*, $12::timestamptz
   FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::bigint[], $5::integer[], $6::integer[],
               $7::bytea[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[]) AS x
 """
+# To every endpoint that wants to hear of it, and to the generation's own callback.
+INSERT_MESSAGES = """
+WITH ended AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])
+               AS x (account_id, generation_id, event_type)
+)
+INSERT INTO webhook_delivery (account_id, id, target, endpoint_id, generation_id, event_type,
+                              created_at, round_at, next_try_at)
+SELECT e.account_id, uuid_at($4::timestamptz), w.id, w.id, e.generation_id, e.event_type, $4, $4, $4
+  FROM ended e
+  JOIN webhook_endpoint w ON w.account_id = e.account_id AND NOT w.disabled
+   AND (w.event_types = '{}' OR e.event_type = ANY (w.event_types))
+UNION ALL
+SELECT e.account_id, uuid_at($4), c.target, NULL, e.generation_id, e.event_type, $4, $4, $4
+  FROM ended e
+  JOIN webhook_callback c ON c.account_id = e.account_id AND c.generation_id = e.generation_id
+"""
 _BY_NAME = """
   FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
  WHERE g.account_id = x.account_id AND g.id = x.id AND g.id BETWEEN $3::uuid AND $4::uuid
@@ -152,6 +173,17 @@ UPDATE asset a SET deleted_at = coalesce(a.deleted_at, $5::timestamptz)
   FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
  WHERE a.account_id = x.account_id AND a.generation_id = x.id
    AND a.generation_id BETWEEN $3::uuid AND $4::uuid
+"""
+# Of what was deleted nobody is told any more, and where it was to be told is forgotten.
+STOP_MESSAGES = """
+UPDATE webhook_delivery d SET state = 'failed', next_try_at = NULL, queued_at = NULL
+  FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
+ WHERE d.account_id = x.account_id AND d.generation_id = x.id AND d.state = 'pending'
+"""
+DELETE_CALLBACKS = """
+DELETE FROM webhook_callback c
+ USING unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
+ WHERE c.account_id = x.account_id AND c.generation_id = x.id
 """
 ADOPT_GENERATIONS = """
 UPDATE generation g SET owner_epoch = x.owner_epoch

@@ -20,6 +20,7 @@ ADOPTION_SECONDS = 1.0
 """With a lease of 8 s, what is left behind is taken over within 10 s."""
 WISH_SECONDS = 2.0
 NOTICE_SECONDS = 0.5
+SWEEP_SECONDS = 60.0
 HOUR = 3600.0
 
 
@@ -30,7 +31,10 @@ class Probes(Protocol):
         """Say whether this process can serve."""
 
     async def sweep_outputs(self, now: datetime) -> None:
-        """Delete outputs whose time is over."""
+        """Delete outputs whose time is over, and those that a caller deleted."""
+
+    async def sweep_strays(self, now: datetime) -> None:
+        """Delete what no row knows."""
 
     def wish_to_cancel(self, id_: UUID) -> None:
         """Somebody asked, at another process, to cancel a generation of ours."""
@@ -64,6 +68,7 @@ class Upkeep:
         supervisor.run("wishes", self._hear)
         supervisor.run("notices", self._tell)
         supervisor.run("retention", self._retain)
+        supervisor.run("sweeps", self._sweep)
 
     async def _adopt(self) -> None:
         while True:
@@ -105,11 +110,18 @@ class Upkeep:
                 await drop_days(self._pool, self._now())
                 await sweep_keys(self._pool)
                 await LeasesSql(self._pool).forget_old()
-                await self._probes.sweep_outputs(self._now())
+                await self._probes.sweep_strays(self._now())
             except StorageUnavailable:
                 await asyncio.sleep(ADOPTION_SECONDS)
                 continue
             await asyncio.sleep(HOUR)
+
+    async def _sweep(self) -> None:
+        """Remove outputs in time; what the bucket does not remove is tried again."""
+        while True:
+            with suppress(StorageUnavailable):
+                await self._probes.sweep_outputs(self._now())
+            await asyncio.sleep(SWEEP_SECONDS)
 
 
 def _event(notice: Notice) -> ChannelAlert | ChannelEjected | ChannelRecovered:

@@ -113,7 +113,7 @@ class Guard:
         """
         ends_at = asyncio.get_running_loop().time() + limits.total
         own = dict(headers or {})
-        target = _allowed(partial(rules.target, url))
+        target = allowed(partial(rules.target, url))
         for _ in range(limits.redirects + 1):
             if origin(target) != rules.base:
                 own = {}
@@ -127,7 +127,7 @@ class Guard:
                         return
                 finally:
                     answer.close()
-            target = _allowed(partial(rules.follow, target, location))
+            target = allowed(partial(rules.follow, target, location))
         raise FetchError(Problem.REDIRECTS)
 
     @asynccontextmanager
@@ -214,7 +214,7 @@ class Answer:
             async with limit:
                 return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            problem = _problem(error, self._gate)
+            problem = problem_of(error, self._gate)
         raise FetchError(problem)
 
     def close(self) -> None:
@@ -282,12 +282,12 @@ async def _ask(
             response = await session.get(target, allow_redirects=False, timeout=connect)
         return Answer(response, gate, limits, ends_at)
     except (aiohttp.ClientError, OSError, UnicodeError) as error:
-        problem = _problem(error, gate)
+        problem = problem_of(error, gate)
     # Outside, so that no exception of aiohttp, which names the URL, hangs on ours.
     raise FetchError(problem)
 
 
-def _problem(error: Exception, gate: _Gate) -> Problem:
+def problem_of(error: Exception, gate: _Gate) -> Problem:
     """What an exception of aiohttp, or a deadline, means."""
     if gate.refused:
         return Problem.REFUSED
@@ -304,7 +304,7 @@ def _problem(error: Exception, gate: _Gate) -> Problem:
     return Problem.CUT
 
 
-def _allowed(judge: Callable[[], URL]) -> URL:
+def allowed(judge: Callable[[], URL]) -> URL:
     try:
         return judge()
     except NotAllowedError:

@@ -26,8 +26,9 @@ FULL_RETRY_SECONDS = 1.0
 class Needs:
     """What a request relies on, in the words of `Channel.unsupported`.
 
-    `tokens` maps each (`background`, `background=transparent`, `input:mask`, `partials`) to
-    the parameter that an error about it names.
+    `tokens` maps each (`background`, `background=transparent`, `input:mask`, `partials`,
+    `mode:video`, `input:image=3` for a third one, `input:image@video` for one in that mode,
+    and `inline:video` for a file that is at no URL) to the parameter that an error names.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -43,8 +44,17 @@ class Needs:
         tokens = {name: name for name in ask.parameters}
         for name, value in {**defaults, **ask.parameters}.items():
             tokens[f"{name}={_text(value)}"] = name
-        for item in ask.inputs:
-            tokens.setdefault(f"input:{item.role}", item.parameter or item.role)
+        for number, item in enumerate(ask.inputs):
+            name = item.parameter or item.role
+            peers = sum(other.role is item.role for other in ask.inputs[: number + 1])
+            tokens[f"input:{item.role}={peers}"] = name
+            tokens.setdefault(f"input:{item.role}@{ask.mode}", name)
+            tokens.setdefault(f"input:{item.role}", name)
+            tokens.setdefault(f"mode:{ask.mode}", name)
+            if item.url is None:
+                tokens.setdefault(f"inline:{item.role}", name)
+        tokens.setdefault(f"mode:{ask.mode}", "prompt")
+        tokens |= {name: name for name in ask.texts}
         if ask.partials:
             tokens["partials"] = "partial_count"
         return cls(tokens, ask.count)

@@ -16,10 +16,27 @@ from typing import Protocol
 from core.model import Ask, Channel, Piece
 from core.providers.ark_images import ArkImages
 from core.providers.ark_videos import ArkVideos
+from core.providers.azure_images import AzureImages
+from core.providers.azure_speech import AzureSpeech
+from core.providers.dashscope import DashScope
+from core.providers.elevenlabs_speech import ElevenLabsSpeech
+from core.providers.fal import Fal
 from core.providers.gemini_images import GeminiImages
 from core.providers.jobs import JobDialect
+from core.providers.kie import Kie
+from core.providers.kie_veo import KieVeo
 from core.providers.openai_images import OpenAIImages
+from core.providers.openai_speech import OpenAISpeech
+from core.providers.openrouter_images import OpenRouterImages
+from core.providers.openrouter_videos import OpenRouterVideos
+from core.providers.replicate import Replicate
+from core.providers.topaz import Topaz
+from core.providers.veo import VeoGemini, VeoVertex
+from core.providers.vidu import Vidu
+from core.providers.wavespeed import WaveSpeed
 from core.providers.wire import Call, EventReader, Reply
+from core.providers.xai_images import XaiImages
+from core.providers.xai_videos import XaiVideos
 
 
 class Dialect(Protocol):
@@ -37,12 +54,30 @@ class Dialect(Protocol):
 
 DIALECTS: Mapping[str, Dialect] = {
     "ark_images": ArkImages(),
+    "azure_images": AzureImages(),
+    "azure_speech": AzureSpeech(),
+    "elevenlabs_speech": ElevenLabsSpeech(),
     "gemini_images": GeminiImages(),
     "openai_images": OpenAIImages(),
+    "openai_speech": OpenAISpeech(),
+    "xai_images": XaiImages(),
+    "openrouter_images": OpenRouterImages(),
 }
 """By the name that a channel gives in the catalogue."""
 
 JOB_DIALECTS: Mapping[str, JobDialect] = {
     "ark_videos": ArkVideos(),
+    "dashscope": DashScope(),
+    "fal": Fal(),
+    "replicate": Replicate(),
+    "vidu": Vidu(),
+    "topaz": Topaz(),
+    "veo_gemini": VeoGemini(),
+    "veo_vertex": VeoVertex(),
+    "xai_videos": XaiVideos(),
+    "kie": Kie(),
+    "kie_veo": KieVeo(),
+    "openrouter_videos": OpenRouterVideos(),
+    "wavespeed": WaveSpeed(),
 }
 """Likewise; a name is in one of the two."""

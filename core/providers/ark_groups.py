@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from core.model import Ask, Final, Hosted, Piece, Report, Usage
 from core.providers.ark_errors import refusal
-from core.providers.ark_wire import link
+from core.providers.files import link
 from core.providers.reading import base64, count, section, word
 from core.providers.wire import Event, invalid
 

@@ -17,9 +17,9 @@ from core.model import Ask, Channel, Piece, Role
 from core.providers.ark_errors import refusal
 from core.providers.ark_groups import Group, GroupReader
 from core.providers.ark_sizes import size_of
-from core.providers.ark_wire import data_url, headers
+from core.providers.files import data_url
 from core.providers.reading import section
-from core.providers.wire import Call, EventReader, Reply
+from core.providers.wire import Call, EventReader, Reply, bearer
 
 
 class ArkImages:
@@ -45,7 +45,7 @@ class ArkImages:
             fields["sequential_image_generation"] = "auto"
             fields["sequential_image_generation_options"] = {"max_images": ask.count}
         body = Body(orjson.dumps(fields))
-        return Call("POST", "/images/generations", headers(channel), body, streams)
+        return Call("POST", "/images/generations", bearer(channel), body, streams)
 
     def read(self, reply: Reply, ask: Ask) -> Sequence[Piece]:
         document = reply.document() or {}

@@ -3,18 +3,15 @@
 Source: ModelArk's API reference, video generation tasks (providers.md 3.3).
 """
 
-import re
 from collections.abc import Mapping
 from uuid import UUID
 
 from core.model import Ask, Hosted, Report, Usage
 from core.providers.ark_errors import refusal
-from core.providers.ark_wire import link
+from core.providers.files import link
 from core.providers.jobs import Broken, Found, JobState, Made, Stopped, Working
-from core.providers.reading import count, section, word
+from core.providers.reading import count, identifier, section, seed_of, word
 from core.providers.wire import Reply, invalid
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 def answer(reply: Reply, ask: Ask | None = None) -> dict[str, object]:
@@ -29,19 +26,6 @@ def answer(reply: Reply, ask: Ask | None = None) -> dict[str, object]:
     if document.get("error") and document.keys().isdisjoint({"id", "status"}):
         raise refusal(error, ask, reply)
     return document
-
-
-def id_of(task: Mapping[str, object]) -> str:
-    """Its id, which is fit to stand in a path; raises UpstreamError if it has none."""
-    found = task.get("id")
-    if not isinstance(found, str) or not _ID.fullmatch(found):
-        raise invalid()
-    return found
-
-
-def seed_of(mark: UUID) -> int:
-    """The bits of a random mark that fit into a seed: 32."""
-    return mark.int & 0xFFFF_FFFF
 
 
 def state_of(task: Mapping[str, object]) -> JobState:
@@ -74,7 +58,7 @@ def search(page: Mapping[str, object], mark: UUID) -> Found:
     made_at = [count(task, "created_at") for task in tasks]
     if not isinstance(total, int) or total < len(tasks) or not all(made_at):
         raise invalid()
-    ours = next((id_of(task) for task in tasks if _has(mark, task)), "")
+    ours = next((identifier(task, "id") for task in tasks if _has(mark, task)), "")
     # The page tells no number, so only an empty one, or one that holds all, is surely the last.
     return Found(ours, not tasks or len(tasks) == total, float(min(made_at, default=0)))
 

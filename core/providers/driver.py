@@ -1,20 +1,34 @@
 """The one place that speaks HTTP to providers: one try, on one channel, without any policy."""
 
-from collections.abc import AsyncGenerator
-from typing import Self
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, Self
 
 import aiohttp
+from yarl import URL
 
+from core.body import Body
 from core.errors import UpstreamError
 from core.model import Acknowledged, Ask, Channel, Piece
 from core.providers import Dialect
 from core.providers.exchange import Exchange, Line
+from core.providers.sounds import SoundReader
 from core.providers.sse import EventTooLargeError, SseDecoder
 from core.providers.wire import Call, EventReader, Reply, invalid
 
 # Bodies are asked for as they are: an image does not shrink, and a small answer that
 # unpacks to gigabytes would pass the cap.
 _HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "reapi"))
+
+
+class Outside(Protocol):
+    """Reaches addresses that providers name, guarded: `core.fetch.lending.Lender`."""
+
+    def lend(
+        self, url: Body[str], channel: Channel
+    ) -> AbstractAsyncContextManager[tuple[aiohttp.ClientSession, URL]]:
+        """A session for one call, and the URL as it must be asked; raises UpstreamError."""
+        ...
 
 
 class Driver:
@@ -24,8 +38,10 @@ class Driver:
     how many calls a channel gets is decided before they come here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outside: Outside | None = None) -> None:
+        """*outside* is needed for calls with a `url` only."""
         self._lines: dict[str, Line] = {}
+        self._outside = outside
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,23 +56,23 @@ class Driver:
     ) -> AsyncGenerator[Piece, None]:
         """Ask *channel* once, within its deadlines and *budget* seconds.
 
-        Gives Acknowledged (whatever the status), then previews and finals as they come, then
-        one Report; or raises UpstreamError, before or after some of them. Leaving it early, by
-        `aclose` or by cancellation, closes the connection at once: use `contextlib.aclosing`.
+        Gives Acknowledged (whatever the status), then previews, sounds and finals as they come,
+        then one Report, where the provider says anything; or raises UpstreamError, before or after
+        some of them. Leaving it early, by `aclose` or by cancellation, closes the connection at
+        once: use `contextlib.aclosing`.
         """
         call = dialect.encode(ask, channel)
         exchange = Exchange(call, channel, budget)
         try:
             await exchange.open(self._line(channel))
             yield Acknowledged(exchange.status)
-            if not exchange.is_event_stream:
+            reader = _reader(exchange, call, dialect, ask, channel.maximum_answer_bytes)
+            if reader is None:
                 for piece in dialect.read(await exchange.reply(), ask):
                     yield piece
                 return
-            reader = dialect.reader(ask)
-            decoder = SseDecoder(channel.maximum_answer_bytes)
             while not reader.complete and (data := await exchange.chunk()):
-                pieces, failure = _pieces(decoder, reader, data)
+                pieces, failure = reader.feed(data)
                 for piece in pieces:
                     yield piece
                 if failure is not None:
@@ -78,15 +94,11 @@ class Driver:
 
         Raises UpstreamError. Being cancelled closes the connection at once.
         """
-        exchange = Exchange(call, channel, budget)
-        try:
-            await exchange.open(self._line(channel))
-            return await exchange.reply()
-        except UpstreamError as error:
-            error.phase, error.http_status = exchange.phase, exchange.status
-            raise
-        finally:
-            exchange.close()
+        if call.url is None:
+            return await _called(call, channel, self._line(channel), budget)
+        assert self._outside is not None, "who opens the driver lends it a way outside"
+        async with self._outside.lend(call.url, channel) as (session, url):
+            return await _called(call, channel, Line(channel, session, url), budget)
 
     def _line(self, channel: Channel) -> Line:
         line = self._lines.get(channel.name)
@@ -101,19 +113,54 @@ class Driver:
         return line
 
 
-def _pieces(
-    decoder: SseDecoder, reader: EventReader, data: bytes
-) -> tuple[list[Piece], UpstreamError | None]:
-    """What *data* completes, and the failure that follows it.
-
-    In a function of its own, so that the text of an image is gone before the image is used.
-    """
-    pieces: list[Piece] = []
+async def _called(call: Call, channel: Channel, line: Line, budget: float | None) -> Reply:
+    exchange = Exchange(call, channel, budget)
     try:
-        for event in decoder.feed(data):
-            pieces.extend(reader.feed(event))
+        await exchange.open(line)
+        return await exchange.reply()
     except UpstreamError as error:
-        return pieces, error
-    except EventTooLargeError:
-        return pieces, invalid()
-    return pieces, None
+        error.phase, error.http_status = exchange.phase, exchange.status
+        raise
+    finally:
+        exchange.close()
+
+
+class _Events:
+    """Makes pieces of the bytes of a stream of events."""
+
+    def __init__(self, reader: EventReader, maximum_bytes: int) -> None:
+        self._reader = reader
+        self._decoder = SseDecoder(maximum_bytes)
+
+    @property
+    def complete(self) -> bool:
+        return self._reader.complete
+
+    def feed(self, data: bytes) -> tuple[Sequence[Piece], UpstreamError | None]:
+        """What *data* completes, and the failure that follows it.
+
+        In a function of its own, so that the text of an image is gone before the image is used.
+        """
+        pieces: list[Piece] = []
+        try:
+            for event in self._decoder.feed(data):
+                pieces.extend(self._reader.feed(event))
+        except UpstreamError as error:
+            return pieces, error
+        except EventTooLargeError:
+            return pieces, invalid()
+        return pieces, None
+
+    def finish(self) -> Iterable[Piece]:
+        return self._reader.finish()
+
+
+def _reader(
+    exchange: Exchange, call: Call, dialect: Dialect, ask: Ask, maximum_bytes: int
+) -> _Events | SoundReader | None:
+    """What reads the answer while it comes; None: it is to be read whole."""
+    if exchange.is_sound:
+        return SoundReader(call.sound)
+    if exchange.is_event_stream:
+        return _Events(dialect.reader(ask), maximum_bytes)
+    return None

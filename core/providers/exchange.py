@@ -4,7 +4,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import aiohttp
@@ -29,26 +29,42 @@ _KEPT_URLS = 16
 
 
 class Line:
-    """What the calls of one channel have in common: connections, and what is made only once."""
+    """What the calls of one channel have in common: connections, and what is made only once.
 
-    __slots__ = ("_base", "_urls", "session", "timeout")
+    With *at*, all that it leads to: an address that is none of the channel's.
+    """
 
-    def __init__(self, channel: Channel, session: aiohttp.ClientSession) -> None:
+    __slots__ = ("_at", "_base", "_side", "_urls", "session", "timeout")
+
+    def __init__(
+        self, channel: Channel, session: aiohttp.ClientSession, at: URL | None = None
+    ) -> None:
         self.session = session
+        self._at = at
         self.timeout = aiohttp.ClientTimeout(
             connect=channel.deadlines.connect, ceil_threshold=math.inf
         )
         self._base = channel.base_url.rstrip("/")
+        self._side = channel.side_url.rstrip("/")
         self._urls: dict[str, URL] = {}
 
-    def url(self, path: str) -> URL:
-        """Where *path* leads. Those of jobs differ each time: only so many are remembered."""
+    def url(self, call: Call) -> URL:
+        """Where *call* goes. Paths of jobs differ each time: only so many are remembered."""
+        if self._at is not None:
+            return self._at
+        path = call.path
+        if call.aside:
+            return URL((self._side or self._base) + path, encoded=True)
         url = self._urls.get(path)
         if url is None:
             url = URL(self._base + path, encoded=True)
             if len(self._urls) < _KEPT_URLS:
                 self._urls[path] = url
         return url
+
+    def headers(self, call: Call) -> Mapping[str, str]:
+        """What of its headers goes along: nothing to an address that a provider gave."""
+        return call.headers if self._at is None else {}
 
 
 class Exchange:
@@ -99,9 +115,9 @@ class Exchange:
                 self._limit = limit
                 self._response = await line.session.request(
                     call.method,
-                    line.url(call.path),
+                    line.url(call),
                     data=self._upload,
-                    headers=call.headers,
+                    headers=line.headers(call),
                     allow_redirects=False,
                     timeout=line.timeout,
                 )
@@ -134,6 +150,21 @@ class Exchange:
             and response.status == 200
             and response.headers.get("content-type", "").lower().startswith(EVENT_STREAM)
         )
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the answer is the sound that was asked for, and its end can be told from a cut.
+
+        What says that it is a text or JSON is none, whatever the status.
+        """
+        response = self._response
+        if not self._call.sound or response is None or response.status != 200:
+            return False
+        media_type = response.headers.get("content-type", "").lower()
+        has_end = response.content_length is not None or (
+            response.headers.get("transfer-encoding", "").lower() == "chunked"
+        )
+        return has_end and not media_type.startswith(("text/", "application/json"))
 
     async def chunk(self) -> bytes:
         """The next bytes of the answer; none at its end."""
@@ -216,7 +247,7 @@ class Exchange:
         if not 200 <= response.status < 300:
             self._idle = min(self._idle, _ERROR_SECONDS)
             self._maximum = min(self._maximum, _ERROR_BYTES)
-        elif self.is_event_stream:
+        elif self.is_event_stream or self.is_sound:
             self._first_read_by = self._sent_at + self._channel.deadlines.first_byte
         else:
             self.phase = Phase.BODY
@@ -311,6 +342,6 @@ def _upload(call: Call, sending: Callable[[], None]) -> _Upload | None:
     if call.body is None:
         return None
     if isinstance(call.body, Body):
-        return _Upload(list(multipart.sliced(call.body.reveal())), "application/json", sending)
+        return _Upload(list(multipart.sliced(call.body.reveal())), call.media_type, sending)
     boundary = secrets.token_hex(16)
     return _Upload(multipart.encode(call.body, boundary), multipart.media_type(boundary), sending)

@@ -36,6 +36,8 @@ PARAMETERS: Mapping[str, str] = {
     "n":                 "output_count",
     "partial_images":    "partial_count",
     "safety_identifier": "end_user_id",
+    "input":             "prompt",
+    "response_format":   "output_format",
 }
 """Their names of parameters in ours, where they differ."""
 
@@ -79,4 +81,5 @@ def _ours(parameter: str, ask: Ask) -> str:
     if files:
         number = index.removesuffix("]")
         return files[int(number)] if number.isdecimal() and int(number) < len(files) else files[0]
-    return PARAMETERS.get(name, name if name in ask.parameters or name == "prompt" else "")
+    known = ("prompt", *ask.parameters, *ask.texts)
+    return PARAMETERS.get(name, name if name in known else "")

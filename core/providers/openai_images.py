@@ -4,17 +4,18 @@ Source: OpenAI's API reference, Images (providers.md 1.1 to 1.5). There is no id
 key, and a call that is abandoned is still made and billed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 import orjson
 
 from core.body import Body
+from core.errors import UpstreamError
 from core.model import Ask, Channel, Final, Piece, Preview, Report, Role, Usage
 from core.providers import multipart
 from core.providers.openai_errors import refusal
 from core.providers.reading import base64, count, section, total, word
-from core.providers.wire import Call, Event, EventReader, Reply, invalid
+from core.providers.wire import Call, Event, EventReader, Reply, bearer, invalid
 
 # fmt: off
 MEDIA_TYPES: Mapping[str, str] = {
@@ -27,11 +28,14 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 
 class OpenAIImages:
-    """The dialect. Outputs are numbered by the order in which they are finished."""
+    """The dialect. Outputs are numbered by the order in which they are finished.
+
+    Those who nearly speak it (Azure) say otherwise how they are addressed, and how they refuse.
+    """
 
     def encode(self, ask: Ask, channel: Channel) -> Call:
         fields: dict[str, str | int | float | bool] = {
-            "model": channel.upstream_model,
+            **self.naming(channel),
             "prompt": ask.prompt.reveal(),
             "n": ask.count,
             **ask.parameters,
@@ -41,11 +45,11 @@ class OpenAIImages:
         streams = ask.partials > 0
         if streams:
             fields |= {"stream": True, "partial_images": ask.partials}
-        headers = {"authorization": f"Bearer {channel.credential.reveal()}"}
+        headers = self.authorization(channel)
         images = [item for item in ask.inputs if item.role is Role.IMAGE]
         if not images:
             body = Body(orjson.dumps(fields))
-            return Call("POST", "/images/generations", headers, body, streams)
+            return Call("POST", self.path("generations", channel), headers, body, streams)
         # Edits know no `moderation`, and are moderated anyhow.
         fields.pop("moderation", None)
         name = "image" if len(images) == 1 else "image[]"
@@ -54,12 +58,31 @@ class OpenAIImages:
             *(multipart.file(name, item) for item in images),
             *(multipart.file("mask", item) for item in ask.inputs if item.role is Role.MASK),
         )
-        return Call("POST", "/images/edits", headers, form, streams)
+        return Call("POST", self.path("edits", channel), headers, form, streams)
+
+    def authorization(self, channel: Channel) -> dict[str, str]:
+        """The header with the credential."""
+        return bearer(channel)
+
+    def path(self, action: str, channel: Channel) -> str:
+        """Where to ask for `generations` or `edits`."""
+        del channel
+        return f"/images/{action}"
+
+    def naming(self, channel: Channel) -> dict[str, str]:
+        """The field that names the model."""
+        return {"model": channel.upstream_model}
+
+    def refused(
+        self, document: Mapping[str, object], ask: Ask, reply: Reply | None = None
+    ) -> UpstreamError:
+        """The failure that a body, or an event where there is no reply, tells of."""
+        return refusal(section(document, "error"), ask, reply)
 
     def read(self, reply: Reply, ask: Ask) -> Sequence[Piece]:
         document = reply.document() or {}
         if document.get("error") or not 200 <= reply.status < 300:
-            raise refusal(section(document, "error"), ask, reply)
+            raise self.refused(document, ask, reply)
         data = document.get("data")
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         made = (base64(item, "b64_json") for item in items)
@@ -70,14 +93,17 @@ class OpenAIImages:
         return [*finals, _report(document, _usage(document))]
 
     def reader(self, ask: Ask) -> EventReader:
-        return _Reader(ask)
+        return _Reader(ask, self.refused)
 
 
 class _Reader:
     """`image_generation.*` and `image_edit.*`: for each output previews, then `completed`."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(
+        self, ask: Ask, refused: Callable[[Mapping[str, object], Ask], UpstreamError]
+    ) -> None:
         self._ask = ask
+        self._refused = refused
         self._last: Mapping[str, object] = {}
         self._usages: list[Usage | None] = []
         """Of each `completed`, which counts its own output."""
@@ -93,7 +119,7 @@ class _Reader:
         if document is None or self.complete:
             return ()
         if document.get("error"):
-            raise refusal(section(document, "error"), self._ask)
+            raise self._refused(document, self._ask)
         match (word(document, "type") or event.name).partition("."):
             case "image_generation" | "image_edit", _, "partial_image":
                 return self._preview(document)

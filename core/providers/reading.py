@@ -1,15 +1,32 @@
 """Typed reading of what providers send: a wrong type is an absence, never an exception. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 import pybase64
 
 from core.body import Body
+from core.errors import Fault, UpstreamError
 from core.model import Usage
 
 _LONGEST_WORD = 64
 _LONGEST_MESSAGE = 1_000
 _MANY = 1 << 53
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+
+
+def identifier(document: Mapping[str, object], name: str) -> str:
+    """A provider's id of a job, fit to stand in a path; raises UpstreamError if there is none."""
+    found = document.get(name)
+    if not isinstance(found, str) or not _ID.fullmatch(found):
+        raise UpstreamError(Fault.INVALID_RESPONSE)
+    return found
+
+
+def seed_of(mark: UUID, bits: int = 32) -> int:
+    """The bits of a random mark that fit into a seed: providers that tell it show the mark."""
+    return mark.int & ((1 << bits) - 1)
 
 
 def word(document: Mapping[str, object], name: str) -> str:

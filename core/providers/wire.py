@@ -8,7 +8,7 @@ import orjson
 
 from core.body import Body
 from core.errors import Fault, UpstreamError
-from core.model import Piece
+from core.model import Channel, Piece
 from core.values import dataclass
 
 EVENT_STREAM = "text/event-stream"
@@ -33,8 +33,8 @@ class Call:
     """One HTTP request, ready to be sent.
 
     `path` is appended to the channel's base URL and is already percent-encoded. `headers`
-    hold the authorization; the driver adds what follows from the body. A body is JSON, or
-    the parts of a form, or nothing.
+    hold the authorization; the driver adds what follows from the body. A body is of
+    `media_type`, or the parts of a form, or nothing.
     """
 
     method: str
@@ -43,6 +43,15 @@ class Call:
     body: Body[bytes] | tuple[Part, ...] | None = None
     streams: bool = False
     """The provider answers with headers at once and then with events."""
+    aside: bool = False
+    """Goes to the channel's `side_url`."""
+    sound: str = ""
+    """The provider answers with a sound of this MIME type, and sends it while it is made."""
+    media_type: str = "application/json"
+    """Of a body that is no form."""
+    url: Body[str] | None = None
+    """An address that the provider gave, to be asked instead of `path`: on the open internet, or
+    where the channel's results may be. No header of the call goes there, whatever it holds."""
 
 
 @dataclass(slots=True)
@@ -100,6 +109,11 @@ class EventReader(Protocol):
 
         Raises UpstreamError if a promised output is missing.
         """
+
+
+def bearer(channel: Channel) -> dict[str, str]:
+    """The authorization that most providers want."""
+    return {"authorization": f"Bearer {channel.credential.reveal()}"}
 
 
 def invalid() -> UpstreamError:

@@ -16,6 +16,7 @@ from core.model import (
     Kind,
     Preview,
     Report,
+    Sound,
     Usage,
 )
 from core.services.names import generation_name
@@ -124,6 +125,9 @@ class Converter:
         if isinstance(event, Preview):
             yield from _preview(seq, event, response)
             return
+        if isinstance(event, Sound):
+            yield from _sound(seq, event, response)
+            return
         message = response()
         message.event.seq = seq
         self._tell(message.event, event)
@@ -218,4 +222,20 @@ def _preview(seq: int, preview: Preview, response: type[R]) -> Iterator[R]:
         partial.offset = start
         partial.data = piece
         partial.last = start + len(piece) == len(data)
+        yield message
+
+
+def _sound(seq: int, sound: Sound, response: type[R]) -> Iterator[R]:
+    """A part of a sound: as a piece of the one preview of its output, which is the output."""
+    data = sound.data.reveal()
+    for start in range(0, len(data) or 1, PIECE):
+        piece = data[start : start + PIECE]
+        message = response()
+        message.event.seq = seq
+        partial = message.event.partial
+        partial.output_index = sound.output_index
+        partial.media_type = sound.media_type
+        partial.offset = sound.offset + start
+        partial.data = piece
+        partial.last = sound.last and start + len(piece) == len(data)
         yield message

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -16,15 +17,17 @@ from core.engine.engine import Engine, Ticket
 from core.engine.inputs import Inputs
 from core.engine.library import Library
 from core.engine.order import MAXIMUM_INLINE_BYTES
-from core.engine.outputs import Store
 from core.errors import GatewayError, Reason
-from core.model import Asset, Kind
+from core.model import Asset, Kind, Sound
 from core.policy.deadlines import attempts_end
 from core.services import pages, parse
-from core.services.convert import KINDS, Converter, R, timestamp
+from core.services.assets import Assets
+from core.services.convert import KINDS, Converter, R
+from core.services.deletions import deletion_receipt
+from core.services.hearing import Heard
 from core.services.names import generation_id
+from core.signing import Signer
 from core.status import to_status
-from reapi.v1 import generation_pb2 as resource
 from reapi.v1 import generation_service_pb2 as pb
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
@@ -42,16 +45,18 @@ class GenerationService:
         engine: Engine,
         library: Library,
         admission: Admission,
-        store: Store,
+        assets: Assets,
         converter: Converter,
         inputs: Inputs,
+        signer: Signer,
     ) -> None:
         self._engine = engine
         self._library = library
         self._admission = admission
-        self._store = store
+        self._assets = assets
         self._convert = converter
         self._inputs = inputs
+        self._signer = signer
 
     async def Generate(self, requests: AsyncIterator[pb.GenerateRequest], context: Context) -> None:
         """Admit, then read the request, then stream what happens."""
@@ -116,9 +121,19 @@ class GenerationService:
         *,
         inline: bool,
     ) -> None:
-        """Write every event, the bytes of outputs too if *inline*."""
+        """Write every event, the bytes of outputs too if *inline*.
+
+        Not again those of an output that was heard in full while it was made.
+        """
+        heard = Heard()
         async for seq, event in stream:
-            if inline and isinstance(event, events.OutputReady):
+            if isinstance(event, Sound):
+                heard.note(event)
+            elif (
+                inline
+                and isinstance(event, events.OutputReady)
+                and event.asset.output_index not in heard.whole
+            ):
                 if event.data is not None:
                     data = event.data.reveal()
                     for message in self._convert.output(seq, event.asset, 0, data, response):
@@ -137,7 +152,7 @@ class GenerationService:
 
     async def _stored(self, seq: int, asset: Asset, response: type[R]) -> AsyncIterator[R]:
         offset = 0
-        async for data in self._store.read(asset.name):
+        async for data in self._assets.store.read(asset.name):
             for message in self._convert.output(seq, asset, offset, data, response):
                 yield message
             offset += len(data)
@@ -201,8 +216,13 @@ class GenerationService:
         self, request: pb.DeleteGenerationRequest, context: Context
     ) -> pb.DeleteGenerationResponse:
         """Hide it and delete its outputs."""
-        count = await self._engine.delete(current_caller(), generation_id(request.name))
-        return pb.DeleteGenerationResponse(deleted_asset_count=count)
+        id_ = generation_id(request.name)
+        outputs, gone = await self._engine.delete(current_caller(), id_)
+        now = datetime.now(UTC)
+        return pb.DeleteGenerationResponse(
+            deleted_asset_count=len(gone),
+            receipt=deletion_receipt(self._signer, id_, outputs, gone, now),
+        )
 
     async def AbandonGeneration(
         self, request: pb.AbandonGenerationRequest, context: Context
@@ -214,31 +234,9 @@ class GenerationService:
     async def ReadAsset(
         self, request: pb.ReadAssetRequest, context: Context
     ) -> AsyncIterator[pb.ReadAssetResponse]:
-        """Stream an output by its link."""
-        found = await self._library.output(request.path)
-        if request.offset < 0 or request.limit < 0 or request.offset > found.size_bytes:
-            raise GatewayError(
-                Reason.INVALID_PARAMETER, "The range is outside the output.", parameter="offset"
-            )
-        if await self._store.find(found.name) is None:
-            raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.")
-        yield pb.ReadAssetResponse(asset=self._without_link(found))
-        if request.offset == found.size_bytes:
-            return
-        try:
-            async for data in self._store.read(request.path, request.offset, request.limit):
-                yield pb.ReadAssetResponse(data=data)
-        except FileNotFoundError:
-            raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.") from None
-
-    def _without_link(self, asset: Asset) -> resource.Asset:
-        return resource.Asset(
-            output_index=asset.output_index,
-            media_type=asset.media_type,
-            size_bytes=asset.size_bytes,
-            sha256=asset.sha256,
-            expire_time=timestamp(asset.expire_at),
-        )
+        """Stream an output by its link, or an input that a provider fetches."""
+        async for answer in self._assets.read(request):
+            yield answer
 
 
 def _not_retained() -> GatewayError:

@@ -24,6 +24,10 @@ class ModelService:
     """Serves `reapi.v1.ModelService`."""
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self.use(catalogue)
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Show another catalogue from now on."""
         self._catalogue = catalogue
         self._models = [_message(model) for model in sorted(catalogue, key=lambda item: item.id)]
 

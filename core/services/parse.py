@@ -35,7 +35,8 @@ ROLES = {
 _REQUEST_ID_LENGTH = 255
 _INPUT_NAME = re.compile(
     r"(?:image|images|mask|video|audio|first_frame|last_frame|input_reference|reference_images"
-    r"|image_urls|video_urls|audio_urls|mask_url|image_with_roles)"
+    r"|image_urls?|video_urls?|audio_urls?|mask_url|image_with_roles"
+    r"|first_frame_image|last_frame_image)"
     r"(?:\[[0-9]{0,3}\])?(?:\.(?:url|image_url))?\Z"
 )
 """What a caller may call an input in any dialect: errors name it, and are kept."""
@@ -45,8 +46,10 @@ _ENDPOINTS = frozenset(
         "/v1/images/generations",
         "/v1/images/edits",
         "/v1/videos",
+        "/v1/audio/speech",
         "/api/v1/images/generations",
         "/api/v1/videos/generations",
+        "/api/v1/audio/generations",
         "/api/v1/generations",
     }
 )
@@ -58,11 +61,10 @@ def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str
     asked = spec.parameters
     if not spec.model:
         raise GatewayError(Reason.MISSING_PARAMETER, "You must provide a model.", parameter="model")
-    for name in ("quote_token", "callback_url"):
-        if getattr(spec, name):
-            raise GatewayError(
-                Reason.INVALID_PARAMETER, f"`{name}` is not supported yet.", parameter=name
-            )
+    if spec.quote_token:
+        raise GatewayError(
+            Reason.INVALID_PARAMETER, "`quote_token` is not supported yet.", parameter="quote_token"
+        )
     if len(spec.request_id) > _REQUEST_ID_LENGTH:
         raise GatewayError(
             Reason.INVALID_PARAMETER,
@@ -89,6 +91,7 @@ def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str
         idempotency_key=Body(spec.request_id) if spec.request_id else None,
         retry_number=spec.retry_number,
         routing=_routing(spec.routing),
+        callback_url=Body(spec.callback_url) if spec.callback_url else None,
         endpoint=spec.endpoint if spec.endpoint in _ENDPOINTS else "",
         request_id=request_id,
     )

@@ -149,6 +149,11 @@ async def test_the_documented_fields_of_videos_reach_core(
         ],
         "video_urls": [f"{link}v"],
         "audio_urls": [f"{link}a"],
+        "first_frame_image": f"{link}5",
+        "last_frame_image": f"{link}6",
+        "image_url": f"{link}7",
+        "video_url": f"{link}8",
+        "audio_url": f"{link}9",
     }
 
     answer = await bridge.http.post(VIDEOS, json=fields)
@@ -166,7 +171,22 @@ async def test_the_documented_fields_of_videos_reach_core(
         "image_with_roles[1].url": ("2", Input.ROLE_LAST_FRAME),
         "image_with_roles[2].url": ("3", Input.ROLE_IMAGE),
         "image_with_roles[3].url": ("4", Input.ROLE_IMAGE),
+        "first_frame_image": ("5", Input.ROLE_FIRST_FRAME),
+        "last_frame_image": ("6", Input.ROLE_LAST_FRAME),
+        "image_url": ("7", Input.ROLE_IMAGE),
+        "video_url": ("8", Input.ROLE_VIDEO),
+        "audio_url": ("9", Input.ROLE_AUDIO),
     }
+
+
+@pytest.mark.parametrize("duration", [4, 4.0, "4"])
+async def test_seconds_are_a_number_or_a_text(
+    bridge: Bridge, fake_core: FakeCore, duration
+) -> None:
+    answer = await bridge.http.post(VIDEOS, json={**FIELDS, "duration": duration})
+
+    assert answer.status_code == 200
+    assert start_of(fake_core).spec.parameters.duration.seconds == 4
 
 
 async def test_data_urls_are_taken_too_and_travel_in_chunks(
@@ -234,6 +254,8 @@ async def test_inputs_at_fault_are_named_as_the_caller_knows_them(
         ("inputs", "image_urls"),
         ("with_audio", "generate_audio"),
         ("output_count", "n"),
+        ("video", "video_url"),
+        ("first_frame", "first_frame_image"),
     ):
         fake_core.script = [failed(status("INVALID_INPUT", "No.", parameter=parameter))]
 

@@ -19,6 +19,8 @@ PRO = CATALOGUE.model("gemini-3-pro-image")
 FLASH = CATALOGUE.model("gemini-3.1-flash-image")
 SEEDREAM = CATALOGUE.model("seedream-5.0-lite")
 SEEDANCE = CATALOGUE.model("seedance-2.0")
+GROK = CATALOGUE.model("grok-imagine-1.0-video")
+ENHANCE = CATALOGUE.model("enhance-video-1.0")
 PROMPT = Body("a cat")
 
 
@@ -85,6 +87,20 @@ def refused(model: Model, given: dict[str, object]) -> GatewayError:
         (GPT, {"size": "auto", "resolution": "1k"}, {"size": "auto"}),
         (GPT, {"size": "2048x2048", "resolution": "2k"}, {"size": "2048x2048"}),
         (GPT, {"aspect_ratio": "auto"}, {}),
+        # a ratio as `image_size`
+        (PRO, {"image_size": "16:9"}, {"aspect_ratio": "16:9"}),
+        (PRO, {"image_size": "2K", "size": "2K"}, {"resolution": "2k"}),
+        (GPT, {"image_size": "1:1"}, {"size": "1024x1024"}),
+        (GPT, {"image_size": "2048x1024"}, {"size": "2048x1024"}),
+        # a class of resolution as `quality`, where that is not a parameter of its own
+        (GROK, {"quality": "720P"}, {"resolution": "720p"}),
+        (GROK, {"quality": "720p", "resolution": "720P"}, {"resolution": "720p"}),
+        (GROK, {"quality": "480p", "size": "16:9"}, {"resolution": "480p", "aspect_ratio": "16:9"}),
+        (GPT, {"quality": "high"}, {"quality": "high"}),
+        # a number that is a word
+        (ENHANCE, {"upscale_factor": 4}, {"upscale_factor": "4"}),
+        (ENHANCE, {"upscale_factor": 2.0}, {"upscale_factor": "2"}),
+        (ENHANCE, {"upscale_factor": "1"}, {"upscale_factor": "1"}),
     ],
 )
 def test_it_is_said_in_the_words_of_the_model(model, given, means) -> None:
@@ -95,6 +111,11 @@ def test_it_is_said_in_the_words_of_the_model(model, given, means) -> None:
     ("model", "given", "name", "says"),
     [
         (SEEDANCE, {"size": "1024x1024"}, "size", "adaptive, 16:9, 4:3"),
+        (PRO, {"image_size": "7:1"}, "image_size", "`image_size` must be one of"),
+        (PRO, {"image_size": "1:1", "size": "2:3"}, "image_size", "contradict each other"),
+        (PRO, {"image_size": 3}, "image_size", "`image_size` must be a string"),
+        (GROK, {"quality": "1080p"}, "quality", "`quality` must be one of: 480p, 720p"),
+        (GROK, {"quality": "480p", "resolution": "720p"}, "quality", "contradict each other"),
         (SEEDANCE, {"size": "1024x1024"}, "size", "WIDTHxHEIGHT of such a ratio in 480p or 720p"),
         (SEEDANCE, {"size": "1000x720"}, "size", "must be one of"),
         (SEEDANCE, {"size": "720x720000"}, "size", "must be one of"),
@@ -213,6 +234,7 @@ WORDS = st.sampled_from(
 )
 VALUES = WORDS | st.integers(-2, 20) | st.floats() | st.booleans() | st.none() | st.text(max_size=9)
 NAMES = ["size", "aspect_ratio", "resolution", "duration", "seconds", "n", "seed", "quality"]
+NAMES += ["image_size", "upscale_factor"]
 
 
 # The first text of a fresh checkout makes Hypothesis build its table of Unicode.

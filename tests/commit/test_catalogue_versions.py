@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from core.catalog.loader import load, shipped_files
-from core.catalog.source import Layers, read
 from core.engine.catalogue_versions import (
     CatalogueChanged,
     activate,
@@ -108,6 +107,19 @@ def test_a_resolution_that_was_not_offered_may_cost_anything(offer: dict[str, An
         refuse_changes(before, json.loads(catalogue(row("7"), row("9", resolution="1k"))), now)
 
 
+@pytest.mark.parametrize(("role", "mode"), [("video", "video"), ("last_frame", "frames")])
+def test_a_mode_that_was_not_offered_may_cost_anything(role: str, mode: str) -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    without = json.loads(catalogue(row("7"), inputs={"image": {}}))
+    with_it = json.loads(catalogue(row("7"), inputs={role: {}}))
+    after = json.loads(catalogue(row("7"), row("9", mode=mode), inputs={role: {}}))
+
+    refuse_changes(without, after, now)
+
+    with pytest.raises(CatalogueChanged):
+        refuse_changes(with_it, after, now)
+
+
 async def test_a_version_that_returns_is_the_active_one_again(
     postgres_house: PostgresHouse,
 ) -> None:
@@ -121,10 +133,8 @@ async def test_a_version_that_returns_is_the_active_one_again(
 
 
 def test_prices_are_read_as_the_loader_reads_them() -> None:
-    written = Layers([read(file) for file in shipped_files()]).content
-    content = json.loads(json.dumps(written, default=lambda day: day.isoformat()))
-
-    models = load(shipped_files(), {}).models
+    shipped = load(shipped_files(), {})
+    content, models = json.loads(shipped.content), shipped.models
 
     assert any(model.prices for model in models.values())
     for id_, model in models.items():

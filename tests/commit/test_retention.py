@@ -68,6 +68,7 @@ async def test_days_are_dropped_when_their_last_generation_is_thirty_days_old(
     new = customer.new(1, id=id_at(NOW))
     await postgres_house.commit(customer.open(new))
     await postgres_house.commit(customer.settle(new, 1))
+    await postgres_house.query("UPDATE asset SET removed_at = now() RETURNING 1")
     later = datetime(2031, 6, 17, tzinfo=UTC)
 
     early = await drop_days(postgres_house.pool, later - timedelta(seconds=1))

@@ -44,6 +44,9 @@ HAND_WRITTEN_PATHS = {
 # Bytes that say nothing about content: digests, signatures and public keys.
 PUBLIC_BYTES = {
     "reapi.v1.Asset.sha256",
+    "reapi.v1.DeletedOutput.sha256",
+    "reapi.v1.DeletionReceipt.signature",
+    "reapi.v1.DeletionReceipt.signed_payload",
     "reapi.v1.Export.sha256",
     "reapi.v1.LedgerEntry.chain_sha256",
     "reapi.v1.LedgerKey.public_key",

@@ -24,10 +24,10 @@ def seen(*pieces):
 
 
 @pytest.mark.parametrize(("data", "has_audio"), [(INDEX_LAST, False), (INDEX_FIRST, True)])
-def test_size_length_and_sound_are_read(data, has_audio):
+def test_size_length_frames_and_sound_are_read(data, has_audio):
     found = probe(data)
 
-    assert found == Probe("video/mp4", 64, 48, pytest.approx(1.0, abs=0.05), has_audio)
+    assert found == Probe("video/mp4", 64, 48, pytest.approx(1.0, abs=0.05), has_audio, 10)
     assert seen(data).is_whole
 
 

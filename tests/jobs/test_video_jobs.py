@@ -60,11 +60,11 @@ async def test_a_job_is_on_record_while_it_runs(channel, core):
 class Telling(ArkVideos):
     """Tells how far a job is, by what its looks hold."""
 
-    def state(self, reply):
+    def state(self, reply, channel):
         body = reply.body
         percent = reply.document().get("percent")
         reply.body = body
-        return super().state(reply) if percent is None else Working(percent=percent)
+        return super().state(reply, channel) if percent is None else Working(percent=percent)
 
 
 async def test_progress_is_told_when_it_changes(channel, core, monkeypatch):

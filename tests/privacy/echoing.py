@@ -3,9 +3,13 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from aiohttp import web
+
+from tests.privacy.canaries import Canaries
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -112,5 +116,67 @@ async def echoing_upstream() -> AsyncIterator[str]:
     try:
         _, port = runner.addresses[0][:2]
         yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+# ---- receivers of webhooks
+
+
+@dataclass
+class Receiver:
+    """Takes webhooks below canaries in its URLs; one path answers well, the others do not."""
+
+    canaries: Canaries
+    url: str = ""
+    paths: dict[str, str] = field(default_factory=dict)
+    """What is answered at a path."""
+    received: list[bytes] = field(default_factory=list)
+    """Headers and body of each message."""
+    asked: set[str] = field(default_factory=set)
+    """The ways of answering that were met."""
+
+    async def register(self, customer: Any) -> None:
+        """Make an endpoint for each way of answering."""
+        headers = customer.gateway.headers(customer.key)
+        async with httpx.AsyncClient(base_url=customer.gateway.rest, timeout=20) as client:
+            for way in ("ok", "fails", "moves"):
+                path = self.canaries.plant(f"webhook path, {way}")
+                self.paths[path] = way
+                body = {
+                    "uri": f"{self.url}/{path}?k={self.canaries.plant('webhook query')}",
+                    "display_name": self.canaries.plant("webhook name"),
+                }
+                made = await client.post(
+                    "/api/v1/webhook_endpoints", json=body, headers=headers
+                )
+                assert made.status_code == 200, made.text
+                secret = made.json()["secret"].removeprefix("whsec_")
+                self.canaries.guard("an endpoint's secret", secret)
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Note the message, and answer with the secrets of its URL."""
+        head = repr(sorted(request.headers.items())).encode()
+        self.received.append(head + await request.read())
+        word = request.match_info["path"]
+        way = self.paths[word]
+        self.asked.add(way)
+        status = {"ok": 200, "fails": 500, "moves": 302}[way]
+        headers = {"x-echo": word, "location": f"https://{word}.invalid/{word}"}
+        return web.Response(status=status, reason=word, text=word, headers=headers)
+
+
+@asynccontextmanager
+async def echoing_receiver(canaries: Canaries) -> AsyncIterator[Receiver]:
+    """A receiver on a free port."""
+    receiver = Receiver(canaries)
+    application = web.Application()
+    application.router.add_post("/{path}", receiver.take)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield receiver
     finally:
         await runner.cleanup()

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from psycopg import sql
 
+from storage.s3 import Bucket
 from tests.fix_gateway import Gateway
 from tests.privacy.canaries import Canaries
 from tests.processes import command_line, descendants, environment, open_files
@@ -140,3 +142,44 @@ class Watcher:
     def _look(self, sink: str, place: str, data: bytes) -> None:
         for what in self.canaries.found_in(data):
             self.findings.add(Finding(sink, place, what))
+
+
+def search_bucket(bucket: Bucket, canaries: Canaries) -> list[Finding]:
+    """Look at the name, everything that is said about it, and the bytes of each object."""
+    import boto3  # here: it takes half a second, and few tests need it
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=bucket.endpoint,
+        region_name=bucket.region,
+        aws_access_key_id=bucket.access_key_id,
+        aws_secret_access_key=bucket.secret_access_key,
+    )
+    found: set[Finding] = set()
+    with closing(client):
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket.name, Prefix=bucket.prefix
+        )
+        objects = [item for page in pages for item in page.get("Contents", ())]
+        for item in objects:
+            place = {"Bucket": bucket.name, "Key": item["Key"]}
+            head = client.head_object(**place)
+            tags = client.get_object_tagging(**place)["TagSet"]
+            said = repr((item, head, tags)).encode()
+            data = client.get_object(**place)["Body"].read()
+            for sink, content in (("object's metadata", said), ("object", data)):
+                for what in canaries.found_in(content):
+                    found.add(Finding(sink, item["Key"], what))
+    assert objects, "there is something to look at"
+    return sorted(found)
+
+
+def search_simulator(url: str, canaries: Canaries) -> list[Finding]:
+    """Look at whatever the simulator of the providers shows of itself."""
+    paths = ("_channels", "_faults", "_settings", "_calls", "_calls/count", "_jobs", "_jobs/count")
+    found = {
+        Finding("simulator", path, what)
+        for path in paths
+        for what in canaries.found_in(httpx.get(f"{url}/{path}", timeout=20).content)
+    }
+    return sorted(found)

@@ -240,7 +240,7 @@ def refused(maker: Maker) -> Iterator[Tainted]:
         yield maker.make(name, body, EDITS)
     for name, path in WRONG_PATHS.items():
         yield maker.make(name, as_text("text/plain", "CANARY"), path, "GET")
-    for path in ("/v1/chat/completions", "/v1/audio/speech", "/v1/files", "/api/v1/quotes"):
+    for path in ("/v1/chat/completions", "/v1/audio/transcriptions", "/v1/files", "/api/v1/quotes"):
         yield maker.make(f"not built: {path}", as_json(messages="CANARY"), path)
     yield maker.make("routing", as_json(), headers={"x-reapi-routing": "only=CANARY"})
     yield maker.make("method", as_json(), "/v1/models", "DELETE")

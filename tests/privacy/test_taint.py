@@ -19,7 +19,13 @@ import pytest
 from tests import books
 from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upstreams
 from tests.fix_gateway import ROOT, running
-from tests.privacy import tainted_grpc, tainted_jobs, tainted_rest
+from tests.privacy import (
+    tainted_grpc,
+    tainted_jobs,
+    tainted_rest,
+    tainted_speech,
+    tainted_webhooks,
+)
 from tests.privacy.canaries import Canaries
 from tests.privacy.echoing import WAYS, echoing_upstream
 from tests.privacy.leaky_gateway import LEAKS
@@ -139,13 +145,18 @@ async def everything(run, upstreams):
     await run.send(tainted_rest.refused(run.maker))
     await run.send(tainted_jobs.good(run.maker))
     await run.send(tainted_jobs.refused(run.maker))
+    await run.send(tainted_speech.good(run.maker))
+    await run.send(tainted_speech.refused(run.maker))
+    await run.send(tainted_webhooks.good(run.maker))
+    await run.send(tainted_webhooks.refused(run.maker))
     await run.send(tainted_rest.transcoded(run.maker))
     await run.send(tainted_rest.keyless(run.maker))
     await run.send(tainted_rest.good(run.poor))
     await run.send_raw()
     await run.call_grpc()
     run.gateway.settings(latency_ms=400)
-    await run.abandon([*tainted_rest.good(run.maker), *tainted_jobs.good(run.maker)])
+    goods = (tainted_rest.good, tainted_jobs.good, tainted_speech.good)
+    await run.abandon([request for good in goods for request in good(run.maker)])
     run.gateway.settings(latency_ms=0)
 
 
@@ -266,6 +277,9 @@ def assert_every_path_was_taken(run):
     assert statuses["transcoded link"] == statuses["transcoded scheme"] == 400
     jobs = ("task", "video", "video form", "video task", "video task, references", "videos")
     assert {statuses[name] for name in jobs} == {200}
+    assert {statuses[name] for name in ("speech", "speech, events", "speech, task")} == {200}
+    assert {statuses[name] for name in ("callback", *tainted_webhooks.GOOD)} == {200}
+    assert {statuses[name] for name in tainted_webhooks.WRONG} == {400}
     wrong = {name: status for name, status in statuses.items() if name.startswith("wrong ")}
     assert {wrong[name] for name in wrong if " of " in name} == {400}
     assert statuses["lost video"] == statuses["lost content"] == statuses["lost task"] == 404

@@ -9,9 +9,9 @@ from multidict import CIMultiDict
 from core.body import Body, Secret
 from core.errors import Fault, UpstreamError
 from core.model import Ask, Channel, Hosted, Input, Kind, Report, Role, Usage
-from core.providers.ark_tasks import seed_of
 from core.providers.ark_videos import ArkVideos
 from core.providers.jobs import Broken, Found, Made, Working
+from core.providers.reading import seed_of
 from core.providers.wire import Reply
 from tests.providers.tapes_ark_images import error
 from tests.providers.tapes_ark_videos import (
@@ -231,17 +231,19 @@ def test_without_a_text_the_first_content_is_an_input() -> None:
 def test_a_video_tells_its_length_and_its_tokens_as_far_as_they_make_sense() -> None:
     hosted = [Hosted(0, Body(VIDEO))]
 
-    assert DIALECT.state(reply(200, done(duration=None, usage="many"))) == Made(hosted, Report())
-    assert DIALECT.state(reply(200, done(duration=-5, usage={"completion_tokens": 9}))) == Made(
-        hosted, Report(Usage(output_tokens=9))
+    assert DIALECT.state(reply(200, done(duration=None, usage="many")), CHANNEL) == Made(
+        hosted, Report()
     )
+    assert DIALECT.state(
+        reply(200, done(duration=-5, usage={"completion_tokens": 9})), CHANNEL
+    ) == Made(hosted, Report(Usage(output_tokens=9)))
 
 
 @pytest.mark.parametrize(
     "content", [None, {}, "x", {"video_url": ""}, {"video_url": "file:///x"}, {"video_url": 7}]
 )
 def test_a_success_without_a_video_is_a_failure(content: object) -> None:
-    state = DIALECT.state(reply(200, done(content=content)))
+    state = DIALECT.state(reply(200, done(content=content)), CHANNEL)
 
     assert isinstance(state, Broken)
     assert state.error.fault is Fault.INVALID_RESPONSE
@@ -260,7 +262,7 @@ def test_a_success_without_a_video_is_a_failure(content: object) -> None:
     ],
 )
 def test_a_failed_task_tells_why(failure: object, fault: Fault, stage: str) -> None:
-    state = DIALECT.state(reply(200, task("failed", error=failure)))
+    state = DIALECT.state(reply(200, task("failed", error=failure)), CHANNEL)
 
     assert isinstance(state, Broken)
     assert (state.error.fault, state.error.stage) == (fault, stage)
@@ -269,14 +271,14 @@ def test_a_failed_task_tells_why(failure: object, fault: Fault, stage: str) -> N
 @pytest.mark.parametrize("status", ["", "paused", "SUCCEEDED", None, 5, ["succeeded"]])
 def test_a_state_nobody_knows_ends_nothing(status: object) -> None:
     with pytest.raises(UpstreamError) as caught:
-        DIALECT.state(reply(200, {**task("running"), "status": status}))
+        DIALECT.state(reply(200, {**task("running"), "status": status}), CHANNEL)
 
     assert caught.value.fault is Fault.INVALID_RESPONSE
 
 
 def test_a_task_the_provider_does_not_know_is_not_found() -> None:
     with pytest.raises(UpstreamError) as caught:
-        DIALECT.state(reply(404, error("ResourceNotFound")))
+        DIALECT.state(reply(404, error("ResourceNotFound")), CHANNEL)
 
     assert caught.value.fault is Fault.NOT_FOUND
 

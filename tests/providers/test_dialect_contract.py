@@ -16,10 +16,20 @@ from core.providers.wire import Reply
 from tests.fix_upstream import Peer, Script, Upstream, chunk, chunked, head, http
 from tests.providers.tape import Tape
 from tests.providers.tapes_ark_images import TAPES as ARK_IMAGES
+from tests.providers.tapes_azure_images import TAPES as AZURE_IMAGES
 from tests.providers.tapes_gemini_images import TAPES as GEMINI_IMAGES
 from tests.providers.tapes_openai_images import TAPES as OPENAI_IMAGES
+from tests.providers.tapes_openrouter import IMAGE_TAPES as OPENROUTER_IMAGES
+from tests.providers.tapes_xai_images import TAPES as XAI_IMAGES
 
-TAPES = (*ARK_IMAGES, *GEMINI_IMAGES, *OPENAI_IMAGES)
+TAPES = (
+    *OPENROUTER_IMAGES,
+    *ARK_IMAGES,
+    *AZURE_IMAGES,
+    *GEMINI_IMAGES,
+    *OPENAI_IMAGES,
+    *XAI_IMAGES,
+)
 
 every_tape = pytest.mark.parametrize("tape", TAPES, ids=lambda tape: tape.name)
 every_stream = pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_failed_video_says_why_and_costs_nothing(client, gateway):
     before = gateway.balance(client.api_key)
     for channel in CHANNELS:
         gateway.fault(channel, kind="job_fails")
-    video = made(client)
+    video = made(client, extra_headers={"x-reapi-routing": f"only={','.join(CHANNELS)}"})
 
     assert video.status == "failed"
     assert video.error.code

@@ -147,6 +147,7 @@ def test_a_failed_task_says_why_and_the_credits_are_back_before_that(http, gatew
     before = gateway.balance(key)
     for channel in ("seedance-a", "seedance-b"):
         gateway.fault(channel, kind="job_fails")
+    http.headers["x-reapi-routing"] = "only=seedance-a,seedance-b"
 
     task = finished(http, submit(http, VIDEOS, model=SEEDANCE, prompt="a fox", duration=4))
 

@@ -8,6 +8,7 @@ from google.rpc import status_pb2 as _status_pb2
 from reapi.v1 import generation_pb2 as _generation_pb2
 from reapi.v1 import parameters_pb2 as _parameters_pb2
 from reapi.v1 import privacy_pb2 as _privacy_pb2
+from reapi.v1 import receipt_pb2 as _receipt_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -282,10 +283,12 @@ class DeleteGenerationRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class DeleteGenerationResponse(_message.Message):
-    __slots__ = ("deleted_asset_count",)
+    __slots__ = ("deleted_asset_count", "receipt")
     DELETED_ASSET_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     deleted_asset_count: int
-    def __init__(self, deleted_asset_count: _Optional[int] = ...) -> None: ...
+    receipt: _receipt_pb2.DeletionReceipt
+    def __init__(self, deleted_asset_count: _Optional[int] = ..., receipt: _Optional[_Union[_receipt_pb2.DeletionReceipt, _Mapping]] = ...) -> None: ...
 
 class AbandonGenerationRequest(_message.Message):
     __slots__ = ("name",)

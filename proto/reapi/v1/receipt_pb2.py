@@ -28,7 +28,7 @@ from reapi.v1 import billing_pb2 as reapi_dot_v1_dot_billing__pb2
 from reapi.v1 import generation_pb2 as reapi_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16reapi/v1/receipt.proto\x12\x08reapi.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16reapi/v1/billing.proto\x1a\x19reapi/v1/generation.proto\"\xb9\x05\n\x07Receipt\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12$\n\ngeneration\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\ngeneration\x12\x1a\n\x05model\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x05model\x12\x31\n\x11\x63\x61talogue_version\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x10\x63\x61talogueVersion\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\x1a.reapi.v1.Generation.StateB\x04\xe2\x41\x01\x03R\x05state\x12)\n\rquoted_micros\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0cquotedMicros\x12\x1f\n\x08quote_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x07quoteId\x12:\n\x0bprice_lines\x18\x08 \x03(\x0b\x32\x13.reapi.v1.PriceLineB\x04\xe2\x41\x01\x03R\npriceLines\x12+\n\x0e\x63harged_micros\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03R\rchargedMicros\x12:\n\x08\x61ttempts\x18\n \x03(\x0b\x32\x18.reapi.v1.ReceiptAttemptB\x04\xe2\x41\x01\x03R\x08\x61ttempts\x12?\n\x0ctransactions\x18\x0b \x03(\x0b\x32\x15.reapi.v1.TransactionB\x04\xe2\x41\x01\x03R\x0ctransactions\x12?\n\nissue_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tissueTime\x12+\n\x0esigned_payload\x18\r \x01(\x0c\x42\x04\xe2\x41\x01\x03R\rsignedPayload\x12\"\n\tsignature\x18\x0e \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tsignature\x12#\n\nledger_key\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03R\tledgerKey\"\xae\x02\n\tPriceLine\x12\x18\n\x04unit\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04unit\x12+\n\x0equantity_milli\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\rquantityMilli\x12%\n\x0bunit_micros\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03R\nunitMicros\x12)\n\ramount_micros\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0c\x61mountMicros\x12I\n\nconditions\x18\x05 \x03(\x0b\x32#.reapi.v1.PriceLine.ConditionsEntryB\x04\xe2\x41\x01\x03R\nconditions\x1a=\n\x0f\x43onditionsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa6\x02\n\x0eReceiptAttempt\x12\x1c\n\x06number\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x06number\x12\x1e\n\x07\x63hannel\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1a\n\x05\x66\x61ult\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x66\x61ult\x12<\n\x0eupstream_usage\x18\x04 \x01(\x0b\x32\x0f.reapi.v1.UsageB\x04\xe2\x41\x01\x03R\rupstreamUsage\x12?\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTime\"\xf9\x02\n\x0bLedgerEntry\x12 \n\x08sequence\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x08sequence\x12%\n\x0btransfer_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\ntransferId\x12\x33\n\x04kind\x18\x03 \x01(\x0e\x32\x19.reapi.v1.TransactionKindB\x04\xe2\x41\x01\x03R\x04kind\x12)\n\rposted_micros\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0cpostedMicros\x12%\n\x0bheld_micros\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03R\nheldMicros\x12.\n\x10hold_transfer_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x0eholdTransferId\x12\x41\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\'\n\x0c\x63hain_sha256\x18\x08 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\x0b\x63hainSha256\"\xf9\x01\n\nLedgerSeal\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12 \n\x08sequence\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x08sequence\x12\'\n\x0c\x63hain_sha256\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\x0b\x63hainSha256\x12=\n\tseal_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x08sealTime\x12\"\n\tsignature\x18\x05 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tsignature\x12#\n\nledger_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\tledgerKey\"\xc8\x01\n\tLedgerKey\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12#\n\npublic_key\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tpublicKey\x12?\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTimeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16reapi/v1/receipt.proto\x12\x08reapi.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16reapi/v1/billing.proto\x1a\x19reapi/v1/generation.proto\"\xb9\x05\n\x07Receipt\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12$\n\ngeneration\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\ngeneration\x12\x1a\n\x05model\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x05model\x12\x31\n\x11\x63\x61talogue_version\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x10\x63\x61talogueVersion\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\x1a.reapi.v1.Generation.StateB\x04\xe2\x41\x01\x03R\x05state\x12)\n\rquoted_micros\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0cquotedMicros\x12\x1f\n\x08quote_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x07quoteId\x12:\n\x0bprice_lines\x18\x08 \x03(\x0b\x32\x13.reapi.v1.PriceLineB\x04\xe2\x41\x01\x03R\npriceLines\x12+\n\x0e\x63harged_micros\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03R\rchargedMicros\x12:\n\x08\x61ttempts\x18\n \x03(\x0b\x32\x18.reapi.v1.ReceiptAttemptB\x04\xe2\x41\x01\x03R\x08\x61ttempts\x12?\n\x0ctransactions\x18\x0b \x03(\x0b\x32\x15.reapi.v1.TransactionB\x04\xe2\x41\x01\x03R\x0ctransactions\x12?\n\nissue_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tissueTime\x12+\n\x0esigned_payload\x18\r \x01(\x0c\x42\x04\xe2\x41\x01\x03R\rsignedPayload\x12\"\n\tsignature\x18\x0e \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tsignature\x12#\n\nledger_key\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03R\tledgerKey\"\xa9\x02\n\x0f\x44\x65letionReceipt\x12$\n\ngeneration\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\ngeneration\x12\x37\n\x07outputs\x18\x02 \x03(\x0b\x32\x17.reapi.v1.DeletedOutputB\x04\xe2\x41\x01\x03R\x07outputs\x12\x41\n\x0b\x64\x65lete_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ndeleteTime\x12+\n\x0esigned_payload\x18\x04 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\rsignedPayload\x12\"\n\tsignature\x18\x05 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tsignature\x12#\n\nledger_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\tledgerKey\"\x95\x01\n\rDeletedOutput\x12\'\n\x0coutput_index\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0boutputIndex\x12#\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\x12\x1c\n\x06sha256\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\x06sha256\x12\x18\n\x04gone\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x04gone\"\xae\x02\n\tPriceLine\x12\x18\n\x04unit\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04unit\x12+\n\x0equantity_milli\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\rquantityMilli\x12%\n\x0bunit_micros\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03R\nunitMicros\x12)\n\ramount_micros\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0c\x61mountMicros\x12I\n\nconditions\x18\x05 \x03(\x0b\x32#.reapi.v1.PriceLine.ConditionsEntryB\x04\xe2\x41\x01\x03R\nconditions\x1a=\n\x0f\x43onditionsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa6\x02\n\x0eReceiptAttempt\x12\x1c\n\x06number\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x06number\x12\x1e\n\x07\x63hannel\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1a\n\x05\x66\x61ult\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x66\x61ult\x12<\n\x0eupstream_usage\x18\x04 \x01(\x0b\x32\x0f.reapi.v1.UsageB\x04\xe2\x41\x01\x03R\rupstreamUsage\x12?\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTime\"\xf9\x02\n\x0bLedgerEntry\x12 \n\x08sequence\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x08sequence\x12%\n\x0btransfer_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\ntransferId\x12\x33\n\x04kind\x18\x03 \x01(\x0e\x32\x19.reapi.v1.TransactionKindB\x04\xe2\x41\x01\x03R\x04kind\x12)\n\rposted_micros\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0cpostedMicros\x12%\n\x0bheld_micros\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03R\nheldMicros\x12.\n\x10hold_transfer_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x0eholdTransferId\x12\x41\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\'\n\x0c\x63hain_sha256\x18\x08 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\x0b\x63hainSha256\"\xf9\x01\n\nLedgerSeal\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12 \n\x08sequence\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x08sequence\x12\'\n\x0c\x63hain_sha256\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\x0b\x63hainSha256\x12=\n\tseal_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x08sealTime\x12\"\n\tsignature\x18\x05 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tsignature\x12#\n\nledger_key\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\tledgerKey\"\xc8\x01\n\tLedgerKey\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12#\n\npublic_key\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x03R\tpublicKey\x12?\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTimeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,6 +65,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECEIPT'].fields_by_name['signature']._serialized_options = b'\342A\001\003'
   _globals['_RECEIPT'].fields_by_name['ledger_key']._loaded_options = None
   _globals['_RECEIPT'].fields_by_name['ledger_key']._serialized_options = b'\342A\001\003'
+  _globals['_DELETIONRECEIPT'].fields_by_name['generation']._loaded_options = None
+  _globals['_DELETIONRECEIPT'].fields_by_name['generation']._serialized_options = b'\342A\001\003'
+  _globals['_DELETIONRECEIPT'].fields_by_name['outputs']._loaded_options = None
+  _globals['_DELETIONRECEIPT'].fields_by_name['outputs']._serialized_options = b'\342A\001\003'
+  _globals['_DELETIONRECEIPT'].fields_by_name['delete_time']._loaded_options = None
+  _globals['_DELETIONRECEIPT'].fields_by_name['delete_time']._serialized_options = b'\342A\001\003'
+  _globals['_DELETIONRECEIPT'].fields_by_name['signed_payload']._loaded_options = None
+  _globals['_DELETIONRECEIPT'].fields_by_name['signed_payload']._serialized_options = b'\342A\001\003'
+  _globals['_DELETIONRECEIPT'].fields_by_name['signature']._loaded_options = None
+  _globals['_DELETIONRECEIPT'].fields_by_name['signature']._serialized_options = b'\342A\001\003'
+  _globals['_DELETIONRECEIPT'].fields_by_name['ledger_key']._loaded_options = None
+  _globals['_DELETIONRECEIPT'].fields_by_name['ledger_key']._serialized_options = b'\342A\001\003'
+  _globals['_DELETEDOUTPUT'].fields_by_name['output_index']._loaded_options = None
+  _globals['_DELETEDOUTPUT'].fields_by_name['output_index']._serialized_options = b'\342A\001\003'
+  _globals['_DELETEDOUTPUT'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_DELETEDOUTPUT'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_DELETEDOUTPUT'].fields_by_name['sha256']._loaded_options = None
+  _globals['_DELETEDOUTPUT'].fields_by_name['sha256']._serialized_options = b'\342A\001\003'
+  _globals['_DELETEDOUTPUT'].fields_by_name['gone']._loaded_options = None
+  _globals['_DELETEDOUTPUT'].fields_by_name['gone']._serialized_options = b'\342A\001\003'
   _globals['_PRICELINE_CONDITIONSENTRY']._loaded_options = None
   _globals['_PRICELINE_CONDITIONSENTRY']._serialized_options = b'8\001'
   _globals['_PRICELINE'].fields_by_name['unit']._loaded_options = None
@@ -127,16 +147,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEDGERKEY'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
   _globals['_RECEIPT']._serialized_start=154
   _globals['_RECEIPT']._serialized_end=851
-  _globals['_PRICELINE']._serialized_start=854
-  _globals['_PRICELINE']._serialized_end=1156
-  _globals['_PRICELINE_CONDITIONSENTRY']._serialized_start=1095
-  _globals['_PRICELINE_CONDITIONSENTRY']._serialized_end=1156
-  _globals['_RECEIPTATTEMPT']._serialized_start=1159
-  _globals['_RECEIPTATTEMPT']._serialized_end=1453
-  _globals['_LEDGERENTRY']._serialized_start=1456
-  _globals['_LEDGERENTRY']._serialized_end=1833
-  _globals['_LEDGERSEAL']._serialized_start=1836
-  _globals['_LEDGERSEAL']._serialized_end=2085
-  _globals['_LEDGERKEY']._serialized_start=2088
-  _globals['_LEDGERKEY']._serialized_end=2288
+  _globals['_DELETIONRECEIPT']._serialized_start=854
+  _globals['_DELETIONRECEIPT']._serialized_end=1151
+  _globals['_DELETEDOUTPUT']._serialized_start=1154
+  _globals['_DELETEDOUTPUT']._serialized_end=1303
+  _globals['_PRICELINE']._serialized_start=1306
+  _globals['_PRICELINE']._serialized_end=1608
+  _globals['_PRICELINE_CONDITIONSENTRY']._serialized_start=1547
+  _globals['_PRICELINE_CONDITIONSENTRY']._serialized_end=1608
+  _globals['_RECEIPTATTEMPT']._serialized_start=1611
+  _globals['_RECEIPTATTEMPT']._serialized_end=1905
+  _globals['_LEDGERENTRY']._serialized_start=1908
+  _globals['_LEDGERENTRY']._serialized_end=2285
+  _globals['_LEDGERSEAL']._serialized_start=2288
+  _globals['_LEDGERSEAL']._serialized_end=2537
+  _globals['_LEDGERKEY']._serialized_start=2540
+  _globals['_LEDGERKEY']._serialized_end=2740
 # @@protoc_insertion_point(module_scope)

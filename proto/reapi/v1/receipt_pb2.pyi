@@ -46,6 +46,34 @@ class Receipt(_message.Message):
     ledger_key: str
     def __init__(self, name: _Optional[str] = ..., generation: _Optional[str] = ..., model: _Optional[str] = ..., catalogue_version: _Optional[str] = ..., state: _Optional[_Union[_generation_pb2.Generation.State, str]] = ..., quoted_micros: _Optional[int] = ..., quote_id: _Optional[str] = ..., price_lines: _Optional[_Iterable[_Union[PriceLine, _Mapping]]] = ..., charged_micros: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[ReceiptAttempt, _Mapping]]] = ..., transactions: _Optional[_Iterable[_Union[_billing_pb2.Transaction, _Mapping]]] = ..., issue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., signed_payload: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., ledger_key: _Optional[str] = ...) -> None: ...
 
+class DeletionReceipt(_message.Message):
+    __slots__ = ("generation", "outputs", "delete_time", "signed_payload", "signature", "ledger_key")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    DELETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_KEY_FIELD_NUMBER: _ClassVar[int]
+    generation: str
+    outputs: _containers.RepeatedCompositeFieldContainer[DeletedOutput]
+    delete_time: _timestamp_pb2.Timestamp
+    signed_payload: bytes
+    signature: bytes
+    ledger_key: str
+    def __init__(self, generation: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[DeletedOutput, _Mapping]]] = ..., delete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., signed_payload: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., ledger_key: _Optional[str] = ...) -> None: ...
+
+class DeletedOutput(_message.Message):
+    __slots__ = ("output_index", "size_bytes", "sha256", "gone")
+    OUTPUT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    output_index: int
+    size_bytes: int
+    sha256: bytes
+    gone: bool
+    def __init__(self, output_index: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ..., gone: _Optional[bool] = ...) -> None: ...
+
 class PriceLine(_message.Message):
     __slots__ = ("unit", "quantity_milli", "unit_micros", "amount_micros", "conditions")
     class ConditionsEntry(_message.Message):

@@ -1,0 +1,28 @@
+"""What may be kept of a provider's words about its outputs. Pure."""
+
+import re
+from dataclasses import replace
+
+from core.model import Report
+
+_WORD = re.compile(
+    r"([0-9]{1,5}x[0-9]{1,5}|auto|low|medium|high|xhigh|max|opaque|transparent|png|jpeg|webp)?\Z"
+)
+
+
+def plain(report: Report) -> Report:
+    """Keep of a provider's words only those that look like values of parameters.
+
+    They are stored; a provider that echoes a prompt in them must not make us keep it.
+    """
+    return replace(
+        report,
+        size=_word(report.size),
+        quality=_word(report.quality),
+        background=_word(report.background),
+        output_format=_word(report.output_format),
+    )
+
+
+def _word(text: str) -> str:
+    return text if _WORD.match(text) else ""

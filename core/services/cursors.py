@@ -1,0 +1,47 @@
+"""Page tokens: where a page begins, bound to the list that it came from."""
+
+import base64
+import binascii
+import hashlib
+from uuid import UUID
+
+from core.errors import GatewayError, Reason
+
+DEFAULT_SIZE = 20
+MAXIMUM_SIZE = 100
+_CHECK = 8
+
+
+def size_of(page_size: int) -> int:
+    """How many to return; raises INVALID_PARAMETER for a negative number."""
+    if page_size < 0:
+        raise GatewayError(
+            Reason.INVALID_PARAMETER, "page_size must not be negative.", parameter="page_size"
+        )
+    return min(page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
+
+
+def token(last: UUID, *facts: object) -> str:
+    """The token of the page after *last* of the list that *facts* tell from others."""
+    return base64.urlsafe_b64encode(last.bytes + _digest(facts)).decode()
+
+
+def after(text: str, *facts: object) -> UUID | None:
+    """The last one of the page before; None for the first page. Raises INVALID_PARAMETER."""
+    if not text:
+        return None
+    try:
+        data = base64.urlsafe_b64decode(text.encode("ascii"))
+    except (ValueError, binascii.Error):
+        data = b""
+    if len(data) != 16 + _CHECK or data[16:] != _digest(facts):
+        raise GatewayError(
+            Reason.INVALID_PARAMETER,
+            "page_token is not from this list with these parameters.",
+            parameter="page_token",
+        )
+    return UUID(bytes=data[:16])
+
+
+def _digest(facts: tuple[object, ...]) -> bytes:
+    return hashlib.sha256("\0".join(str(fact) for fact in facts).encode()).digest()[:_CHECK]
