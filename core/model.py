@@ -210,6 +210,8 @@ class Channel:
     """Outputs that one call can make."""
     maximum_in_flight: int = 1000
     maximum_answer_bytes: int = 256 * 1024 * 1024
+    maximum_result_bytes: int = 2 * 1024 * 1024 * 1024
+    """Of an output that is hosted: it passes through in pieces."""
     media_hosts: frozenset[str] = frozenset()
     """Hosts of results that may have private addresses, as the base URL's may; `*.` stands for
     a subdomain. Public ones need no mention."""

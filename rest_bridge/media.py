@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reapi.v1 import generation_pb2, generation_service_pb2
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
-from rest_bridge.headers import Header
+from rest_bridge.headers import NO_STORE, Header
 from rest_bridge.server_stream import ServerStream
 
 if TYPE_CHECKING:  # the class exists in the stub file only
@@ -17,6 +17,8 @@ _Stream = ServerStream[generation_service_pb2.ReadAssetResponse]
 
 _LONGEST_CACHE_SECONDS = 300
 """Short, so that a deletion wins over caches."""
+_INPUTS = "inputs/"
+"""Paths of what a caller sent, handed out to a provider while its job runs: no cache keeps it."""
 
 _FIXED_HEADERS: tuple[Header, ...] = (
     (b"accept-ranges", b"bytes"),
@@ -78,7 +80,7 @@ class Media:
         # A range needs the size first: ask for one byte, then for the right ones.
         async with self._open(exchange, 0, 1 if wants_range else 0) as stream:
             asset = await _first(stream)
-            headers = _headers(asset)
+            headers = _headers(asset, exchange.arguments["path"])
             if _matches(exchange.headers.get(b"if-none-match"), asset):
                 await exchange.start(304, headers)
                 await exchange.write(b"", more=False)
@@ -168,13 +170,13 @@ def _matches(condition: bytes | None, asset: generation_pb2.Asset) -> bool:
     return condition.strip() == b"*" or ours in names
 
 
-def _headers(asset: generation_pb2.Asset) -> list[Header]:
+def _headers(asset: generation_pb2.Asset, path: str) -> list[Header]:
     age = _LONGEST_CACHE_SECONDS
     if asset.HasField("expire_time"):
         age = max(0, min(age, asset.expire_time.seconds - int(time())))
     return [
         (b"content-type", asset.media_type.encode("ascii", "replace")),
         (b"etag", _etag(asset)),
-        (b"cache-control", b"public, max-age=%d" % age),
+        NO_STORE if path.startswith(_INPUTS) else (b"cache-control", b"public, max-age=%d" % age),
         *_FIXED_HEADERS,
     ]

@@ -24,6 +24,12 @@ def unfinished(connection: Connection) -> int:
     return number(connection, "SELECT count(*) FROM generation WHERE finished_at IS NULL")
 
 
+def running(connection: Connection) -> int:
+    """How many have not, of those whose fate is known."""
+    unended = "SELECT count(*) FROM generation WHERE finished_at IS NULL"
+    return number(connection, f"{unended} AND fate_unknown_since IS NULL")
+
+
 def open_holds(connection: Connection) -> list[tuple[Any, ...]]:
     """Holds that were neither settled nor given back."""
     return rows(

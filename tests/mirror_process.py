@@ -25,7 +25,6 @@ async def main() -> None:
         asked["base_url"],
         Secret("sk"),
         media_hosts=("127.0.0.1",),
-        maximum_answer_bytes=1 << 30,
     )
     async with S3Store(Bucket(**asked["bucket"])) as store, ResultFetch() as fetch:
         assert await store.find("tasks/none") is None  # the first call loads what it needs

@@ -71,6 +71,7 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
         maximum_count=fields.whole("maximum_count", plain.maximum_count),
         maximum_in_flight=fields.whole("maximum_in_flight", plain.maximum_in_flight),
         maximum_answer_bytes=fields.whole("maximum_answer_bytes", plain.maximum_answer_bytes),
+        maximum_result_bytes=fields.whole("maximum_result_bytes", plain.maximum_result_bytes),
         media_hosts=_media_hosts(fields),
         poll_seconds=fields.seconds("poll_seconds", plain.poll_seconds),
         sla_seconds=fields.seconds("sla_seconds", plain.sla_seconds),

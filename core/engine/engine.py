@@ -7,7 +7,6 @@ who serves it is the policy's, whether it is paid for is the commit's.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -151,7 +150,7 @@ class Engine:
         if isinstance(opened, Replay | Claimed):
             return await self._again(caller, opened.generation_id)
         entry, allowance = opened
-        generation = job.accepted(caller, entry, datetime.now(UTC), first.channel.name)
+        generation = job.accepted(caller, entry, first.channel.name)
         live = Live(entry.id, caller.account_id, entry.owner_epoch)
         limit = RateLimit(allowance.limit, allowance.remaining, allowance.reset_us / 1e6)
         live.publish(Accepted(generation, rate_limit=limit))

@@ -14,6 +14,7 @@ from core.catalog import schema
 from core.catalog.entries import Catalogue, Model
 from core.engine.bookkeeping import Entry, Opening
 from core.engine.callback_urls import CallbackUrls
+from core.engine.ids import moment_of
 from core.engine.order import Order, RawInput
 from core.engine.records import Callback
 from core.errors import GatewayError, Reason
@@ -43,6 +44,16 @@ _READABLE = {
     Role.AUDIO: ("audio/", "MP3, WAV, FLAC, Ogg or AAC sound"),
 }
 KEPT_TERMS = 1024
+ROUTES = {
+    "/v1/images/generations": Kind.IMAGE,
+    "/v1/images/edits": Kind.IMAGE,
+    "/v1/videos": Kind.VIDEO,
+    "/v1/audio/speech": Kind.AUDIO,
+    "/api/v1/images/generations": Kind.IMAGE,
+    "/api/v1/videos/generations": Kind.VIDEO,
+    "/api/v1/audio/generations": Kind.AUDIO,
+}
+"""What the routes are for, by the templates that bridges name."""
 MAXIMUM_PIXELS = 1 << 27
 """Of an input: a few bytes may unpack to more than a provider can bear."""
 
@@ -68,7 +79,7 @@ class Job:
     callback: Callback | None = None
     catalogue_version: str = ""
 
-    def accepted(self, caller: Caller, entry: Entry, now: datetime, channel: str) -> Generation:
+    def accepted(self, caller: Caller, entry: Entry, channel: str) -> Generation:
         """The generation as it stands once its hold is committed."""
         return Generation(
             id=entry.id,
@@ -76,7 +87,7 @@ class Job:
             model=self.model.id,
             kind=self.model.kind,
             state=GenerationState.ACCEPTED,
-            created_at=now,
+            created_at=moment_of(entry.id),
             requested_count=self.ask.count,
             quoted_micros=0 if caller.sandbox else self.quoted_micros,
             duration_ms=self.seconds * 1000,
@@ -115,6 +126,7 @@ class Intake:
                 Reason.NO_CHANNEL, "Test keys are not served by this deployment yet."
             )
         model = self._catalogue.usable_model(order.model)
+        _check_route(model, order.endpoint)
         ask = schema.validate(
             model,
             order.prompt,
@@ -226,6 +238,18 @@ class Intake:
                 for item in inputs
             ),
             *(() if callback_url is None else (callback_url.reveal().encode(),)),
+        )
+
+
+def _check_route(model: Model, endpoint: str) -> None:
+    """Refuse a model of videos at the route of images; routes of no kind take all."""
+    kind = ROUTES.get(endpoint)
+    if kind not in (None, model.kind):
+        places = [route for route, other in ROUTES.items() if other is model.kind]
+        raise GatewayError(
+            Reason.INVALID_PARAMETER,
+            f"The model's kind is {model.kind}; use {' or '.join(places) or '/api/v1/generations'}.",
+            parameter="model",
         )
 
 

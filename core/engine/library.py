@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.engine import records
+from core.engine.ids import moment_of
 from core.engine.outputs import asset_of
 from core.errors import GatewayError, Reason
 from core.model import Asset, Failure, Generation, Report
@@ -81,7 +82,7 @@ def resource_of(row: records.Generation, assets: list[Asset]) -> Generation:
         model=row.model,
         kind=row.kind,
         state=row.state,
-        created_at=row.created_at,
+        created_at=moment_of(row.id),
         requested_count=row.requested_count,
         quoted_micros=row.quoted_micros,
         ended_at=row.finished_at,

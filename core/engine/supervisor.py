@@ -8,6 +8,8 @@ from typing import Self
 from core.log import Emit, defect
 
 RESTART_SECONDS = 1.0
+REPEAT_SECONDS = 2.0
+"""Between two cancellations of a loop: what an orderly end of one may take."""
 
 
 class Supervisor:
@@ -30,9 +32,13 @@ class Supervisor:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A cancellation can be lost: until Python 3.12, `asyncio.wait_for` drops one that comes
+        # with its result, and pools and workers are full of it. So it is said again.
+        pending = set(self._tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=REPEAT_SECONDS)
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[object]]) -> None:
         while True:

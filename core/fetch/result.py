@@ -71,7 +71,7 @@ class ResultFetch:
         """
         deadlines = channel.deadlines
         limits = Limits(
-            channel.maximum_answer_bytes,
+            channel.maximum_result_bytes,
             deadlines.connect,
             min(deadlines.first_byte, _FIRST_BYTE_SECONDS),
             deadlines.idle,

@@ -1,13 +1,9 @@
 """One file per wire protocol, one driver for all.
 
 A dialect is pure: it turns an ask into a `Call` and an answer into pieces, and never
-touches a socket, a clock or a setting. `driver.Driver` does all HTTP. To add a provider:
-write `core/providers/<name>.py` (one that nearly speaks OpenAI subclasses and overrides what
-differs), add its row to `DIALECTS`, its channels and prices to the catalogue, and its tapes
-to the contract test.
-
-Providers whose calls leave a job behind (submit, then poll) speak `jobs.JobDialect`; a row in
-`JOB_DIALECTS` then, and a channel whose `resubmit` is `reconcile_first`.
+touches a socket, a clock or a setting. `driver.Driver` does all HTTP. Providers whose calls
+leave a job behind (submit, then poll) speak `jobs.JobDialect`, and their channels are
+`reconcile_first`. CONTRIBUTING.md tells how to add one.
 """
 
 from collections.abc import Mapping, Sequence

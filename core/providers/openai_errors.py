@@ -7,7 +7,7 @@ Source: OpenAI's guide to error codes; providers.md 1.5. The envelope is
 from collections.abc import Mapping
 
 from core.errors import Fault, UpstreamError
-from core.model import Ask
+from core.model import Ask, Kind
 from core.providers.faults import fault_of, retry_after
 from core.providers.reading import message, section, word
 from core.providers.wire import Reply
@@ -82,4 +82,6 @@ def _ours(parameter: str, ask: Ask) -> str:
         number = index.removesuffix("]")
         return files[int(number)] if number.isdecimal() and int(number) < len(files) else files[0]
     known = ("prompt", *ask.parameters, *ask.texts)
+    if name == "response_format" and ask.kind is not Kind.AUDIO:
+        return ""  # images have no such parameter: a relay made it up
     return PARAMETERS.get(name, name if name in known else "")

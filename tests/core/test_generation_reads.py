@@ -91,8 +91,8 @@ async def test_what_is_not_built_says_so(channel):
     ("told", "kept"),
     [
         ("/v1/images/edits", "/v1/images/edits"),
-        ("/v1/videos", "/v1/videos"),
-        ("/api/v1/videos/generations", "/api/v1/videos/generations"),
+        ("/api/v1/generations", "/api/v1/generations"),
+        ("/api/v1/images/generations", "/api/v1/images/generations"),
         ("", ""),
         ("a canary prompt", ""),
     ],
@@ -102,6 +102,17 @@ async def test_only_known_routes_are_kept_as_endpoint(channel, core, told, kept)
     (row,) = await core.records.generations(core.account, Listing(10))
 
     assert row.endpoint == kept
+
+
+@pytest.mark.parametrize("told", ["/v1/videos", "/api/v1/audio/generations", "/v1/audio/speech"])
+async def test_a_route_of_another_kind_refuses_the_model_by_name(channel, core, told):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await generate(channel, start(spec={"endpoint": told}))
+
+    found = reason_of(caught.value)
+    assert (found.reason, found.metadata["parameter"]) == ("INVALID_PARAMETER", "model")
+    assert "/v1/images/generations" in caught.value.details()
+    assert await core.balance() == (1000, 0)
 
 
 async def test_a_providers_echo_in_its_report_is_not_kept(channel, core):

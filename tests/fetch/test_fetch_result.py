@@ -18,7 +18,7 @@ KEY = {"authorization": "Bearer sk-secret"}
 def channel(base, *media_hosts, **changes):
     fields = {
         "deadlines": Deadlines(connect=2, first_byte=2, idle=2, total=10),
-        "maximum_answer_bytes": 1 << 20,
+        "maximum_result_bytes": 1 << 20,
         **changes,
     }
     return Channel(

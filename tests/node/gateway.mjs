@@ -15,6 +15,8 @@ export function client(options = {}) {
     baseURL: `${REST}/v1`,
     apiKey: process.env.REAPI_API_KEY,
     maxRetries: 0,
+    // The demo has other providers for the model too; these tests are about the three accounts.
+    defaultHeaders: { "x-reapi-routing": `only=${CHANNELS.join(",")}` },
     ...options,
   });
 }

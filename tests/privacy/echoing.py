@@ -1,5 +1,6 @@
 """An upstream that repeats the prompt wherever an answer has room for it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -131,10 +132,16 @@ class Receiver:
     url: str = ""
     paths: dict[str, str] = field(default_factory=dict)
     """What is answered at a path."""
-    received: list[bytes] = field(default_factory=list)
+    received: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Headers and body of each message."""
     asked: set[str] = field(default_factory=set)
     """The ways of answering that were met."""
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self) -> list[tuple[bytes, bytes]]:
+        """What was received, once there is something."""
+        await asyncio.wait_for(self._came.wait(), 20)
+        return self.received
 
     async def register(self, customer: Any) -> None:
         """Make an endpoint for each way of answering."""
@@ -147,9 +154,7 @@ class Receiver:
                     "uri": f"{self.url}/{path}?k={self.canaries.plant('webhook query')}",
                     "display_name": self.canaries.plant("webhook name"),
                 }
-                made = await client.post(
-                    "/api/v1/webhook_endpoints", json=body, headers=headers
-                )
+                made = await client.post("/api/v1/webhook_endpoints", json=body, headers=headers)
                 assert made.status_code == 200, made.text
                 secret = made.json()["secret"].removeprefix("whsec_")
                 self.canaries.guard("an endpoint's secret", secret)
@@ -157,7 +162,8 @@ class Receiver:
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Note the message, and answer with the secrets of its URL."""
         head = repr(sorted(request.headers.items())).encode()
-        self.received.append(head + await request.read())
+        self.received.append((head, await request.read()))
+        self._came.set()
         word = request.match_info["path"]
         way = self.paths[word]
         self.asked.add(way)

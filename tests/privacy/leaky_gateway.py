@@ -19,14 +19,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from core import metrics
+from core import log, metrics
 from core.errors import GatewayError, Reason
-from core.services import parse
+from core.services import generation, parse
+from core.settings import Settings
+from core.webhooks import payload, sending
 from gateway.cli import main
+from storage.s3 import Bucket
 
 KEPT: list[Any] = []
 """What must stay open or alive until the process ends."""
@@ -55,7 +59,7 @@ def into_an_unlinked_file(prompt: str) -> None:
 
 
 def into_a_file_name(prompt: str) -> None:
-    (HOME / "outputs" / f"{prompt}.png").touch()
+    (HOME / f"{prompt}.png").touch()
 
 
 def into_a_command_line(prompt: str) -> None:
@@ -86,6 +90,41 @@ def into_a_metric(prompt: str) -> None:
         counts._generations[prompt, "", "", ""] += 1
 
 
+def into_an_event(prompt: str) -> None:
+    log.emitter("info")(log.CatalogueRefused(key=prompt))
+
+
+def into_a_background_job(prompt: str) -> None:
+    with database("reapi") as connection:
+        connection.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+            " VALUES ('leak', 'leak', jsonb_build_object('prompt', %s::text))",
+            (prompt,),
+        )
+
+
+def into_a_webhook(prompt: str) -> None:
+    """A URL that nobody sealed."""
+    with database("reapi") as connection:
+        connection.execute(
+            "INSERT INTO webhook_endpoint (account_id, id, url, display_name, secret)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), %s, '', '')",
+            (f"https://{prompt}.example/".encode(),),
+        )
+
+
+def into_an_objects_name(prompt: str) -> None:
+    put_object(f"outputs/{prompt}.png")
+
+
+def into_an_objects_metadata(prompt: str) -> None:
+    put_object("outputs/named.png", Metadata={"prompt": prompt})
+
+
+def into_an_objects_type(prompt: str) -> None:
+    put_object("outputs/typed.png", ContentType=f"image/png; prompt={prompt}")
+
+
 LEAKS: Sequence[Callable[[str], None]] = (
     into_the_log,
     into_the_log_encoded,
@@ -97,6 +136,12 @@ LEAKS: Sequence[Callable[[str], None]] = (
     into_a_row,
     into_the_server_log,
     into_a_metric,
+    into_an_event,
+    into_a_background_job,
+    into_a_webhook,
+    into_an_objects_name,
+    into_an_objects_metadata,
+    into_an_objects_type,
 )
 
 
@@ -144,10 +189,43 @@ def database(name: str) -> psycopg.Connection[Any]:
     )
 
 
+def put_object(name: str, **more: Any) -> None:
+    """Store something of ours beside the outputs."""
+    bucket = Settings.from_env(os.environ).outputs
+    if not isinstance(bucket, Bucket):
+        return
+    client = boto3.client(
+        "s3",
+        endpoint_url=bucket.endpoint,
+        region_name=bucket.region,
+        aws_access_key_id=bucket.access_key_id,
+        aws_secret_access_key=bucket.secret_access_key,
+    )
+    client.put_object(Bucket=bucket.name, Key=bucket.prefix + name, Body=b"", **more)
+    client.close()
+
+
+def tell_the_last(last: list[str]) -> None:
+    """Let webhooks and receipts of deletions speak of what was asked for."""
+    message, receipt = payload.task, generation.deletion_receipt
+
+    def task(*given: Any) -> dict[str, object]:
+        return {**message(*given), "prompt": last[0]}
+
+    def deletion_receipt(*given: Any) -> Any:
+        found = receipt(*given)
+        found.signed_payload += last[0].encode()
+        return found
+
+    sending.task = task
+    generation.deletion_receipt = deletion_receipt
+
+
 def leak(into_all: Callable[[str], None]) -> None:
     """Replace what reads a request, and note the metrics that are made."""
     read, make = parse.order, metrics.Metrics.__init__
     last = ["nothing yet"]
+    tell_the_last(last)
 
     def order(spec: Any, attachments: Any, request_id: str) -> Any:
         before, last[0] = last[0], spec.parameters.prompt

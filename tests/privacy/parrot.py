@@ -5,6 +5,7 @@ back with the prompt in headers, in every text for people and in fields that nob
 the others an error does, in the shapes that providers have for errors.
 """
 
+import base64
 import json
 import re
 from collections import defaultdict
@@ -17,7 +18,6 @@ import aiohttp
 from aiohttp import web
 
 from tests.privacy.canaries import Canaries
-from tests.privacy.echoing import Handler
 
 GOOD = "good"
 STATUSES: Mapping[str, int] = {
@@ -70,7 +70,7 @@ class Parrot:
             self._last[place] = " ".join(sorted(words)[:4])
         text = self._last.get(place, "nothing yet")
         async with aiohttp.ClientSession(auto_decompress=False) as client:
-            await self._fetch(client, body)
+            await self._fetch(client, body, place)
             if way in STATUSES:
                 return _refusal(STATUSES[way], text)
             if way == "garbled":
@@ -82,10 +82,12 @@ class Parrot:
         found = re.findall(rb"[A-Za-z0-9+/]{60,}={0,2}", body)
         return b" ".join(_decoded(each) for each in found)
 
-    async def _fetch(self, client: aiohttp.ClientSession, body: bytes) -> None:
+    async def _fetch(self, client: aiohttp.ClientSession, body: bytes, place: str) -> None:
         for url in _LINK.findall(body.decode("latin-1")):
             async with client.get(url) as answer:
-                data, headers = await answer.read(), dict(answer.headers)
+                data = await answer.read()
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+            self.heard[place] |= self.canaries.words_in(data)
             self.given.append(Given(url, answer.status, headers, data))
 
     async def _forward(
@@ -103,21 +105,21 @@ class Parrot:
         kept = {k.lower(): v for k, v in answer.headers.items() if k.lower() not in _HOPS}
         if answer.content_type == "application/json":
             data = _repeated(data.replace(theirs.encode(), ours.encode()), text)
-        if answer.status == 200 and answer.content_type != "text/event-stream":
+        if request.method == "PUT":  # an object store's answer: its ETag is said again
+            kept["etag"] = answer.headers.get("etag", "")
+        elif answer.status == 200 and answer.content_type != "text/event-stream":
             kept |= {
                 "x-request-id": text,
                 "x-amz-meta-prompt": text,
                 "content-disposition": f'attachment; filename="{text}.png"',
                 "etag": f'"{text}"',
                 "set-cookie": f"prompt={text}",
-                "content-type": f"{answer.content_type}; note={text.split()[0]}",
+                "content-type": f"{answer.content_type}; note={text.split(maxsplit=1)[0]}",
             }
         return web.Response(status=answer.status, body=data, headers=kept)
 
 
 def _decoded(text: bytes) -> bytes:
-    import base64
-
     return base64.b64decode(text[: len(text) // 4 * 4])
 
 
@@ -142,7 +144,7 @@ def _told(value: Any, text: str, name: str = "") -> Any:
 def _refusal(status: int, text: str) -> web.Response:
     said = {"message": text, "type": text, "param": text, "code": text, "status": text}
     body = {
-        **{name: text for name in ("message", "msg", "code", "title", "err_code", "request_id")},
+        **dict.fromkeys(("message", "msg", "code", "title", "err_code", "request_id"), text),
         "error": {**said, "details": [said], "metadata": {"raw": text}},
         "detail": [{"msg": text, "type": text, "loc": [text], "input": text}],
         "data": {"failMsg": text},

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.catalog.entries import Catalogue, ParameterType
 from core.catalog.loader import FOLDER, embedded_channels, embedded_files, load
-from core.model import Kind, Mode, Role
+from core.model import Kind, Mode, Resubmit, Role
 from tests.matrix_asks import FIELDS, PATHS, ROLES, Wish, wishes
 from tests.privacy.parrot import GOOD, WAYS
 from tests.privacy.tainted_files import data_url
@@ -87,11 +87,15 @@ def tasks(maker: Maker, way: str, given: Sequence[Wish], title: str = "") -> Ite
 
 
 def live(maker: Maker, way: str, given: Sequence[Wish]) -> Iterator[Tainted]:
-    """The same, answered while the caller waits: pictures and speech."""
+    """The same, answered while the caller waits: pictures and speech.
+
+    What becomes of a job is often not known for long, and then nobody waits.
+    """
     paths = {Kind.IMAGE: "/v1/images/generations", Kind.AUDIO: "/v1/audio/speech"}
     for wish in given:
         kind = wish.model.kind
-        if kind not in paths or wish.mode is not Mode.TEXT:
+        leaves_a_job = wish.channel.resubmit is Resubmit.RECONCILE_FIRST
+        if kind not in paths or wish.mode is not Mode.TEXT or (leaves_a_job and way != GOOD):
             continue
         fields: dict[str, Any] = {"voice": "alloy", "input": "CANARY", "prompt": None, "user": None}
         body = as_json(model=wish.model.id, **(fields if kind is Kind.AUDIO else {}))

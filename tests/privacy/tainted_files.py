@@ -6,6 +6,9 @@ import struct
 import wave
 from collections.abc import Callable, Mapping
 
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
 from core.model import Role
 from tests.films import film
 from tests.privacy.tainted_rest import tainted_png
@@ -21,6 +24,15 @@ _CLIP = film(audio=True, size=FILM, seconds=FILM_SECONDS)
 def tainted_picture(word: str) -> bytes:
     """A PNG that every model takes."""
     return tainted_png(word, SIDE)
+
+
+def tainted_mask(word: str) -> bytes:
+    """A PNG of the same size with transparent pixels."""
+    note = PngInfo()
+    note.add_text("Comment", word)
+    out = io.BytesIO()
+    Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0)).save(out, "PNG", pnginfo=note)
+    return out.getvalue()
 
 
 def tainted_film(word: str) -> bytes:
@@ -45,8 +57,9 @@ def tainted_sound(word: str) -> bytes:
 
 FILES: Mapping[Role, tuple[Callable[[str], bytes], str]] = {
     **dict.fromkeys(
-        (Role.IMAGE, Role.MASK, Role.FIRST_FRAME, Role.LAST_FRAME), (tainted_picture, "image/png")
+        (Role.IMAGE, Role.FIRST_FRAME, Role.LAST_FRAME), (tainted_picture, "image/png")
     ),
+    Role.MASK: (tainted_mask, "image/png"),
     Role.VIDEO: (tainted_film, "video/mp4"),
     Role.AUDIO: (tainted_sound, "audio/wav"),
 }

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import grpc
@@ -19,7 +20,9 @@ import pytest
 from tests import books
 from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upstreams
 from tests.fix_gateway import ROOT, running
+from tests.fix_s3 import environment_of
 from tests.privacy import (
+    tainted_contract,
     tainted_grpc,
     tainted_jobs,
     tainted_rest,
@@ -27,9 +30,9 @@ from tests.privacy import (
     tainted_webhooks,
 )
 from tests.privacy.canaries import Canaries
-from tests.privacy.echoing import WAYS, echoing_upstream
+from tests.privacy.echoing import WAYS, echoing_receiver, echoing_upstream
 from tests.privacy.leaky_gateway import LEAKS
-from tests.privacy.sinks import Watcher, is_typed_by_its_owner, search
+from tests.privacy.sinks import Watcher, is_typed_by_its_owner, search, search_bucket
 from tests.privacy.tainted_rest import Maker
 from tests.processes import shows_its_files
 from tests.traffic import traffic
@@ -130,8 +133,12 @@ class Run:
         async with grpc.aio.insecure_channel(self.gateway.demo["grpc_address"]) as channel:
             caller = tainted_grpc.Caller(channel, self.key, self.canaries)
             await caller.everything()
-        if caller.strangers:
-            self.strangers["grpc"] = caller.strangers
+            token = self.gateway.demo["admin_token"]
+            walker = tainted_contract.Walker(channel, self.key, token, self.canaries)
+            await walker.everything()
+        for name, found in (("grpc", caller.strangers), ("contract", walker.strangers)):
+            if found:
+                self.strangers[name] = found
 
 
 async def everything(run, upstreams):
@@ -150,6 +157,8 @@ async def everything(run, upstreams):
     await run.send(tainted_webhooks.good(run.maker))
     await run.send(tainted_webhooks.refused(run.maker))
     await run.send(tainted_rest.transcoded(run.maker))
+    await run.send(tainted_contract.asked(run.maker))
+    await run.send(tainted_contract.fields(run.maker))
     await run.send(tainted_rest.keyless(run.maker))
     await run.send(tainted_rest.good(run.poor))
     await run.send_raw()
@@ -286,19 +295,41 @@ def assert_every_path_was_taken(run):
     assert run.served > 5
 
 
-async def test_every_leak_is_found(tmp_path, temporary, canaries):
-    environment = {"TMPDIR": str(temporary), "DEFECTS": "leaks"}
-    with running(tmp_path / "home", DEFECTIVE, **environment) as gateway:
-        run = Run(gateway, canaries)
-        word = canaries.plant("prompt")
-        with Watcher(gateway, temporary, canaries) as watcher:
-            for prompt in (word, "tell me"):
-                async with traffic(gateway.rest, run.key) as client:
-                    reply = await client.generate(prompt=prompt)
-                run.compare(prompt, json.dumps(reply.body).encode(), set())
-        findings = search(gateway, temporary, canaries)
-        visible = shows_its_files(gateway.process.pid)
-        log = gateway.log
+async def told(run, receiver):
+    """What a webhook and the receipt of a deletion say of a generation."""
+    await asyncio.sleep(3); Path("/tmp/leak.log").write_text(run.gateway.log)
+    (_, body), *_ = await receiver.wait()
+    run.compare("a webhook", body, set())
+    id_ = json.loads(body)["data"]["id"]
+    headers = run.gateway.headers(run.key)
+    async with httpx.AsyncClient(base_url=run.gateway.rest, timeout=20) as client:
+        answer = await client.delete(f"/api/v1/generations/{id_}", headers=headers)
+    receipt = base64.b64decode(answer.json()["receipt"]["signed_payload"])
+    run.compare("a receipt", receipt, set())
+
+
+async def test_every_leak_is_found(tmp_path, temporary, canaries, bucket):
+    environment = {
+        "TMPDIR": str(temporary),
+        "DEFECTS": "leaks",
+        "REAPI_WEBHOOK_NETWORKS": "127.0.0.0/8",
+        **environment_of(bucket),
+    }
+    async with echoing_receiver(canaries) as receiver:
+        with running(tmp_path / "home", DEFECTIVE, **environment) as gateway:
+            run = Run(gateway, canaries)
+            await receiver.register(run)
+            word = canaries.plant("prompt")
+            with Watcher(gateway, temporary, canaries) as watcher:
+                for prompt in (word, "tell me"):
+                    async with traffic(gateway.rest, run.key) as client:
+                        reply = await client.generate(prompt=prompt)
+                    run.compare(prompt, json.dumps(reply.body).encode(), set())
+                await told(run, receiver)
+            findings = search(gateway, temporary, canaries)
+            findings += search_bucket(bucket, canaries)
+            visible = shows_its_files(gateway.process.pid)
+            log = gateway.log
 
     fleeting = {"open file", "tmp"} if visible else {"tmp"}
     assert {item.sink for item in findings} == fleeting | {
@@ -310,12 +341,19 @@ async def test_every_leak_is_found(tmp_path, temporary, canaries):
         "database",
         "server log",
         "metrics",
+        "object's metadata",
     }
-    assert len(LEAKS) == 10
+    assert len(LEAKS) == 16
     logs = {item.place for item in findings if item.sink == "log"}
     assert logs == {"stderr.log", "stdout.log"}  # as it is, and as base64
+    events = [line for line in log.splitlines() if '"CatalogueRefused"' in line]
+    assert canaries.found_in("".join(events).encode()) == {"prompt"}
+    rows = {item.place for item in findings if item.sink == "row"}
+    assert rows == {"audit_log.target", "procrastinate_jobs.args", "webhook_endpoint.url"}
+    objects = {Path(item.place).stem for item in findings if item.sink == "object's metadata"}
+    assert objects == {word, "named", "typed"}
     assert {item.sink for item in watcher.findings} == fleeting
-    assert run.strangers == {"tell me": {"prompt"}}
+    assert run.strangers == dict.fromkeys(("tell me", "a webhook", "a receipt"), {"prompt"})
     assert "Traceback" not in log
 
 

@@ -207,7 +207,8 @@ def test_the_sdk_retries_what_failed_upstream_and_is_charged_once(gateway):
     _, key = gateway.account("100")
     for channel in ("openai-a", "openai-b", "openai-c"):
         gateway.fault(channel, kind="status", status=503, times=2)
-    with OpenAI(base_url=gateway.v1, api_key=key, max_retries=3) as client:
+    only = {"x-reapi-routing": "only=openai-a,openai-b,openai-c"}
+    with OpenAI(base_url=gateway.v1, api_key=key, max_retries=3, default_headers=only) as client:
         client.images.generate(model=MODEL, prompt="x")
 
     assert gateway.balance(key) == {"credits": "93", "held": "0"}
