@@ -22,6 +22,11 @@ SNIFFED_BYTES = 64
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MAXIMUM_SEGMENTS = 10_000
+"""Before the size of a JPEG; a profile and a preview take a few hundred. A file of nothing else
+would take long to read."""
+_LARGEST = (1 << 31) - 1
+"""Pixels of a side, by the definition of PNG, the only type whose field could hold more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,8 @@ def _png(data: bytes) -> Probe | None:
 
 def _jpeg(data: bytes) -> Probe | None:
     at = 2
-    while at + 9 < len(data):
-        if data[at] != 0xFF:
+    for _ in range(_MAXIMUM_SEGMENTS):
+        if at + 9 >= len(data) or data[at] != 0xFF:
             return None
         marker = data[at + 1]
         if marker == 0xFF or marker in _STANDALONE:
@@ -148,4 +153,6 @@ def _webp(data: bytes) -> Probe | None:
 
 
 def _sized(media_type: str, width: int, height: int) -> Probe | None:
-    return Probe(media_type, width, height) if width > 0 and height > 0 else None
+    if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
+        return None
+    return Probe(media_type, width, height)

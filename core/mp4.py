@@ -1,26 +1,42 @@
 """What an MP4 file shows, from its bytes as they go by. Pure.
 
-Source: ISO/IEC 14496-12 (boxes; ftyp, moov, mvhd, tkhd, hdlr, mehd, stsz, stz2). Only the few
-boxes that tell size, length, tracks and frames are looked into; everything else, the media itself
-above all, is skipped. So the index may stand at either end, and a file of any size takes less than
-a KiB.
+Source: ISO/IEC 14496-12 (boxes; ftyp, moov, mvhd, tkhd, elst, mdhd, hdlr, stts, stsz, stz2, moof).
+Only the few boxes that tell size, length, tracks and frames are looked into; everything else, the
+media itself above all, is skipped. So the index may stand at either end, and a file of any size
+takes less than a KiB.
+
+Who is paid by the length of a film must not believe its header alone: what a provider decodes are
+the samples, as often as edits repeat them. So the times of the pictures count too, and the longest
+wins; fragments, which no index binds, leave the length untold.
 """
 
 from dataclasses import dataclass
+from struct import Struct
 
-_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex"})
-_LEAVES = frozenset({b"ftyp", b"mvhd", b"mehd", b"tkhd", b"hdlr", b"stsz", b"stz2"})
+_CONTAINERS = frozenset({b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"})
+_LEAVES = frozenset(
+    {b"ftyp", b"mvhd", b"tkhd", b"elst", b"mdhd", b"hdlr", b"stts", b"stsz", b"stz2"}
+)
 _DEPTH = 5
 _LEAF_BYTES = 128
-"""How much is read of a box that tells something; the longest, tkhd, has 96 bytes."""
+"""How much is read at once of a box that tells something; of all but stts, which goes on for as
+long as it has runs, that is enough: the longest, tkhd, has 96 bytes."""
+_RUN = Struct(">II")
+_RUN_BYTES = _RUN.size
 _MAXIMUM_BOXES = 50_000
 """A file of nothing but empty boxes would take long to skip."""
+_MAXIMUM_RUNS = 200_000
+"""Of samples that last equally long, in a file; half an hour in which no picture lasts as long as
+the next."""
 _QUICKTIME = b"qt  "
 
 
 @dataclass(frozen=True, slots=True)
 class Mp4:
-    """A film: pixels as shown, seconds and frames (0: not told, as in fragmented files)."""
+    """A film: pixels as shown, seconds and frames (0: not told, as in fragmented files).
+
+    The seconds are the longest of what the header says and what the pictures last, cut or not.
+    """
 
     width: int
     height: int
@@ -35,6 +51,13 @@ class _Track:
     width: int = 0
     height: int = 0
     frames: int = 0
+    scale: int = 0
+    units: int = 0
+    """How long its samples last in all, in parts of a second of which `scale` are one."""
+    edited: int = 0
+    """How long its edits last in all, in parts of a second of the movie."""
+    runs: int = -1
+    """How many more runs of samples its index announces; -1 before it did."""
 
 
 class VideoProbe:
@@ -59,17 +82,19 @@ class VideoProbe:
         self._size: tuple[int, int] | None = None
         self._has_audio = False
         self._frames = 0
+        self._has_movie = False
         self._scale = 0
-        self._units = 0
-        self._fragment_units = 0
+        self._seconds = 0.0
+        self._is_untold = False
+        self._announced = 0
+        """Runs of samples, of all tracks."""
 
     @property
     def found(self) -> Mp4 | None:
         """What is known so far; None until a film was seen, and for what is none."""
         if self._is_broken or self._size is None or b"moov" in self._kinds:
             return None
-        units = self._units or self._fragment_units
-        seconds = units / self._scale if self._scale else 0.0
+        seconds = 0.0 if self._is_untold else self._seconds
         return Mp4(*self._size, seconds, self._has_audio, self._frames)
 
     @property
@@ -98,6 +123,11 @@ class VideoProbe:
         """What was waited for is there: a header, the rest of one, or a payload."""
         if self._leaf:
             self._read(self._leaf, bytes(self._pending))
+            left = (self._leaf_end - self._at) // _RUN_BYTES * _RUN_BYTES
+            if self._leaf == b"stts" and self._track.runs > 0 and left:
+                self._pending.clear()
+                self._wanted = min(left, _LEAF_BYTES)
+                return
             self._leaf = b""
             self._next_box(self._leaf_end)
             return
@@ -124,16 +154,20 @@ class VideoProbe:
             or (start == 0) != (kind == b"ftyp")
             or (bool(self._ends) and end > self._ends[-1])
             or (kind in _CONTAINERS and len(self._ends) >= _DEPTH)
+            or (kind == b"moov" and self._has_movie)  # players take either
         )
         if self._is_broken:
             return
         if kind in _CONTAINERS and (kind == b"moov") != bool(self._ends):
+            self._has_movie = True
             if kind == b"trak":
                 self._track = _Track()
             self._ends.append(end)
             self._kinds.append(kind)
             self._next_box(self._at)
-        elif kind in _LEAVES and end > self._at:
+            return
+        self._is_untold |= kind == b"moof"
+        if kind in _LEAVES and end > self._at:
             self._pending.clear()
             self._leaf, self._leaf_end = kind, end
             self._wanted = min(end - self._at, _LEAF_BYTES)
@@ -155,8 +189,11 @@ class VideoProbe:
         track = self._track
         if track.handler == b"soun":
             self._has_audio = True
-        elif track.handler == b"vide" and self._size is None and track.width and track.height:
-            self._size, self._frames = (track.width, track.height), track.frames
+        elif track.handler == b"vide":
+            cut = track.edited / (self._scale or 1)
+            self._seconds = max(self._seconds, track.units / (track.scale or 1), cut)
+            if self._size is None and track.width and track.height:
+                self._size, self._frames = (track.width, track.height), track.frames
 
     def _read(self, kind: bytes, payload: bytes) -> None:
         match kind:
@@ -164,10 +201,14 @@ class VideoProbe:
                 self._is_broken = len(payload) < 4 or payload[:4] == _QUICKTIME
             case b"mvhd":
                 self._movie_header(payload)
-            case b"mehd":
-                self._fragment_units = _number(payload, 4, 8 if payload[:1] == b"\x01" else 4)
             case b"tkhd":
                 self._track_header(payload)
+            case b"elst":
+                self._edits(payload)
+            case b"mdhd":
+                self._track.scale = _number(payload, 20 if payload[:1] == b"\x01" else 12, 4)
+            case b"stts":
+                self._runs(payload)
             case b"hdlr":
                 # Of the track; QuickTime's data references have one too, later.
                 self._track.handler = self._track.handler or payload[8:12]
@@ -175,14 +216,35 @@ class VideoProbe:
                 self._track.frames = _number(payload, 8, 4)
 
     def _movie_header(self, payload: bytes) -> None:
-        if payload[:1] == b"\x01":
-            self._scale, self._units = _number(payload, 20, 4), _number(payload, 24, 8)
-            unknown = (1 << 64) - 1
-        else:
-            self._scale, self._units = _number(payload, 12, 4), _number(payload, 16, 4)
-            unknown = (1 << 32) - 1
-        if self._units == unknown:
-            self._units = 0
+        start, length = (20, 8) if payload[:1] == b"\x01" else (12, 4)
+        scale, units = _number(payload, start, 4), _number(payload, start + 4, length)
+        self._scale = scale
+        if scale and units != (1 << 8 * length) - 1:  # that is: not known
+            self._seconds = max(self._seconds, units / scale)
+
+    def _edits(self, payload: bytes) -> None:
+        """Add up how long the edits last. Usual films have one or two."""
+        step, length = (20, 8) if payload[:1] == b"\x01" else (12, 4)
+        edits, read = _number(payload, 4, 4), (_LEAF_BYTES - 8) // step
+        self._is_untold |= edits > read
+        starts = range(8, 8 + step * min(edits, read), step)
+        self._track.edited += sum(_number(payload, start, length) for start in starts)
+
+    def _runs(self, payload: bytes) -> None:
+        """Add up how long the next runs of samples last."""
+        track = self._track
+        if track.runs < 0:
+            track.runs, payload = _number(payload, 4, 4), payload[8:]
+            self._announced += track.runs
+            self._is_untold |= self._announced > _MAXIMUM_RUNS
+        if self._is_untold:
+            track.runs = 0
+        whole = len(payload) // _RUN_BYTES * _RUN_BYTES
+        for samples, units in _RUN.iter_unpack(payload[:whole]):
+            if track.runs <= 0:
+                return
+            track.units += samples * units
+            track.runs -= 1
 
     def _track_header(self, payload: bytes) -> None:
         matrix = 52 if payload[:1] == b"\x01" else 40

@@ -39,6 +39,10 @@ _MP3_KILOBITS: Final = (
 _MP3_RATES: Final = (44_100, 48_000, 32_000)
 """Of MPEG 1; those of MPEG 2 are half, those of 2.5 a quarter."""
 _MPEG_1: Final = 3
+_MAXIMUM_FRAMES: Final = 500_000
+"""That are counted, hours of sound: a file of millions would take long."""
+_MAXIMUM_CHUNKS: Final = 1_000
+"""Before the samples of a WAV."""
 
 
 def sniff_sound(head: bytes) -> str:
@@ -115,7 +119,9 @@ def _mp3(data: bytes) -> float | None:
             size = size << 7 | byte & 0x7F
         at = 10 + size
     seconds = 0.0
-    while _is_mp3_frame(data[at : at + 4]):
+    for _ in range(_MAXIMUM_FRAMES):
+        if not _is_mp3_frame(data[at : at + 4]):
+            break
         length, duration = _mp3_frame(data[at : at + 4])
         at += length
         seconds += duration
@@ -135,7 +141,9 @@ def _mp3_frame(head: bytes) -> tuple[int, float]:
 
 def _wav(data: bytes) -> float | None:
     at, rate = 12, 0
-    while at + 8 <= len(data):
+    for _ in range(_MAXIMUM_CHUNKS):
+        if at + 8 > len(data):
+            break
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if name == b"fmt ":
             rate = int.from_bytes(data[at + 16 : at + 20], "little")
@@ -170,7 +178,7 @@ def _ogg(data: bytes) -> float | None:
 def _aac(data: bytes) -> float | None:
     at, frames = 0, 0
     rate = _ADTS_RATES[data[2] >> 2 & 0x0F]
-    while _is_adts_frame(data[at : at + 7]):
+    while frames < _MAXIMUM_FRAMES and _is_adts_frame(data[at : at + 7]):
         length = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
         if length < 7:
             return None

@@ -14,10 +14,11 @@ from core.app import Core
 from core.authentication import KeyAuthenticator
 from core.catalog.loader import embedded_channels
 from core.errors import GatewayError
+from core.providers import DIALECTS, JOB_DIALECTS
 from core.services.admin import create_key
 from storage.commits import Commit
 
-SIMULATED = {
+_NAMED_OTHERWISE = {
     "openai_images": "openai",
     "gemini_images": "gemini",
     "ark_images": "ark",
@@ -25,23 +26,18 @@ SIMULATED = {
     "openai_speech": "openai",
     "azure_speech": "azurespeech",
     "elevenlabs_speech": "elevenlabs",
-    "dashscope": "dashscope",
-    "vidu": "vidu",
     "veo_gemini": "veo",
     "veo_vertex": "veo",
     "xai_images": "xai",
     "xai_videos": "xai",
-    "fal": "fal",
-    "replicate": "replicate",
     "azure_images": "azure",
-    "topaz": "topaz",
-    "wavespeed": "wavespeed",
-    "kie": "kie",
     "kie_veo": "kie",
     "openrouter_images": "openrouter",
     "openrouter_videos": "openrouter",
 }
-"""What the simulator calls the protocol of each of our dialects."""
+"""What the simulator calls the protocol of a dialect, where not as we do."""
+SIMULATED = {own: _NAMED_OTHERWISE.get(own, own) for own in (*DIALECTS, *JOB_DIALECTS)}
+"""What it calls each."""
 DEMO_CREDITS_MICROS = 10_000_000 * 1_000
 START_SECONDS = 20.0
 STOP_SECONDS = 3.0

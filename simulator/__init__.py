@@ -16,7 +16,7 @@ list its routes: `openai` (`simulator.openai_images`), `gemini` (`simulator.gemi
 `xai` (`simulator.xai`: images, and video jobs), `veo` (`simulator.veo`: video jobs on both of
 Google's APIs). `azure` (`simulator.azure_images`: OpenAI's images), `topaz` (`simulator.topaz`:
 jobs that begin with an upload), `fal`, `replicate`, `wavespeed`, `kie` and `openrouter` (the
-modules of these names: others' models).
+modules of these names: others' models), `recraft` (`simulator.recraft`: images behind links).
 Speech is spoken by `openai` (`simulator.openai_speech`), `azurespeech` (`simulator.azure_speech`)
 and `elevenlabs` (`simulator.elevenlabs`). Images are real PNG, JPEG or WebP files, videos real MP4
 files and sounds real files of every format that can be asked for, the same for the same seed and

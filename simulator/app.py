@@ -28,6 +28,7 @@ from simulator.knobs import Knobs
 from simulator.listener import SHUTDOWN_SECONDS, Listener, is_loopback, silent_logger
 from simulator.openai_speech import OpenAI
 from simulator.openrouter import OpenRouter
+from simulator.recraft import Recraft
 from simulator.replicate import Replicate
 from simulator.topaz import Topaz
 from simulator.veo import Veo
@@ -44,7 +45,7 @@ DIALECTS: Final[Mapping[str, Callable[[str, ImageCache], Dialect]]] = {
     "gemini": Gemini,
     "openai": OpenAI,
 }
-# And those with jobs and hosted results.
+# And those with jobs or hosted results.
 JOB_DIALECTS: Final[Mapping[str, Callable[[str, ImageCache, VideoCache], JobDialect]]] = {
     "ark": Ark,
     "dashscope": DashScope,
@@ -56,6 +57,7 @@ JOB_DIALECTS: Final[Mapping[str, Callable[[str, ImageCache, VideoCache], JobDial
     "topaz": Topaz,
     "kie": Kie,
     "openrouter": OpenRouter,
+    "recraft": Recraft,
     "wavespeed": WaveSpeed,
 }
 

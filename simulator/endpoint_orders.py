@@ -33,6 +33,7 @@ _PRESETS: Final[Mapping[str, tuple[int, int]]] = {
 }
 # fmt: on
 PRESETS: Final = tuple(_PRESETS)
+_PIXELS: Final = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 _RATIO: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9])?):([0-9]{1,3}(?:\.[0-9])?)")
 _UNKNOWN_VIDEO: Final = ((1280, 720), 5)
 """Of a video behind a link: nothing is fetched."""
@@ -159,6 +160,8 @@ class _Shape:
             (width, height), _ = self.video
             return _even(width * float(str(factor))), _even(height * float(str(factor)))
         word = str(wanted or self.endpoint.default_size)
+        if (pixels := _PIXELS.fullmatch(word)) is not None:
+            return int(pixels[1]), int(pixels[2])
         ratio = self._ratio()
         if word in _PRESETS:
             return _PRESETS[word]

@@ -10,6 +10,7 @@ from typing import Final
 
 from simulator.endpoint_fields import Field, Meaning
 from simulator.endpoint_orders import PRESETS, Endpoint
+from simulator.recraft_model import STYLES as RECRAFT_STYLES
 
 _SEED: Final = Field("integer", Meaning.SEED, least=0, most=(1 << 31) - 1)
 _FLAG: Final = Field("boolean")
@@ -203,6 +204,17 @@ def _grok_image() -> dict[str, Endpoint]:
     }
 
 
+def _recraft() -> dict[str, Endpoint]:
+    fields: dict[str, Field] = {
+        "prompt": _prompt(1_000),
+        "image_size": Field("size", Meaning.SIZE, PRESETS, least=16, most=2_048),
+        "style": _words(Meaning.NOTHING, RECRAFT_STYLES, "realistic_image"),
+        "enable_safety_checker": _FLAG,
+    }
+    endpoint = Endpoint("image", fields, default_size="square_hd", default_format="webp")
+    return {"fal-ai/recraft/v3/text-to-image": endpoint}
+
+
 def _grok_video() -> dict[str, Endpoint]:
     size = {"resolution": _words(Meaning.SIZE, ("480p", "720p"), "720p")}
     ratios = (*_FIVE, "3:2", "2:3")
@@ -275,6 +287,7 @@ def _all() -> dict[str, Endpoint]:
         **_vidu(""),
         **_vidu("/turbo"),
         **_grok_image(),
+        **_recraft(),
         **_grok_video(),
         **_veo("", ("720p", "1080p", "4k")),
         **_veo("/fast", ("720p", "1080p", "4k")),

@@ -10,6 +10,8 @@ from typing import Final
 
 from simulator.endpoint_fields import Field, Meaning
 from simulator.endpoint_orders import Endpoint
+from simulator.recraft_model import SIZES as RECRAFT_SIZES
+from simulator.recraft_model import STYLES as RECRAFT_STYLES
 
 _SEED: Final = Field("integer", Meaning.SEED, least=0, most=(1 << 31) - 1)
 _FLAG: Final = Field("boolean")
@@ -137,6 +139,15 @@ def _grok_image() -> Endpoint:
     return Endpoint("image", fields, default_format="jpeg", single=True)
 
 
+def _recraft() -> Endpoint:
+    fields: dict[str, Field] = {
+        "prompt": _prompt(1_000),
+        "size": _words(Meaning.SIZE, RECRAFT_SIZES, "1024x1024"),
+        "style": _words(Meaning.NOTHING, RECRAFT_STYLES, "any"),
+    }
+    return Endpoint("image", fields, default_format="webp", single=True)
+
+
 def _grok_video() -> Endpoint:
     fields: dict[str, Field] = {
         "prompt": _prompt(4_096),
@@ -186,6 +197,7 @@ MODELS: Final[Mapping[str, Endpoint]] = {
     "vidu/q3-pro": _vidu(),
     "vidu/q3-turbo": _vidu(),
     "xai/grok-imagine-image": _grok_image(),
+    "recraft-ai/recraft-v3": _recraft(),
     "xai/grok-imagine-video": _grok_video(),
     "google/veo-3.1": _veo(("720p", "1080p"), references=True),
     "google/veo-3.1-fast": _veo(("720p", "1080p"), references=False),

@@ -108,13 +108,16 @@ class Upstream:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        is_orderly = False
         try:
             await self.talks(reader, writer)
+            is_orderly = writer.is_closing()  # what was written is still on its way
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             # Cancelled only by `__aexit__`; streams of asyncio report a task that says so.
             pass
         finally:
-            writer.transport.abort()
+            if not is_orderly:
+                writer.transport.abort()
 
     async def _plays(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not writer.is_closing():

@@ -11,6 +11,8 @@ from core.catalog.source import CatalogueError, KeyPath, Layers
 
 Word = TypeVar("Word", bound=StrEnum)
 
+_MOST = (1 << 63) - 1
+"""What fits wherever a number of the catalogue goes; TOML's own limit of integers."""
 _CREDITS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 
 
@@ -84,7 +86,7 @@ class Fields:
     def whole(self, key: str, default: int | None, least: int = 1) -> int:
         """Read an integer of at least *least*."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
             raise self._wrong(key, f"an integer of at least {least}")
         return value
 
@@ -93,7 +95,7 @@ class Fields:
         if not self.has(key):
             return None
         value = self._table[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_usable(value):
             raise self._wrong(key, "a number")
         return value
 
@@ -109,7 +111,7 @@ class Fields:
         if not self.has(key):
             return None
         value = self._table[key]
-        if not isinstance(value, str | int | float):
+        if not (isinstance(value, str) or (isinstance(value, int | float) and _is_usable(value))):
             raise self._wrong(key, "a string, a number, true or false")
         return value
 
@@ -208,3 +210,7 @@ class Fields:
 
     def _wrong(self, key: str, wanted: str) -> CatalogueError:
         return self.error(key, f"must be {wanted}")
+
+
+def _is_usable(value: float) -> bool:
+    return abs(value) <= _MOST if isinstance(value, int) else isfinite(value)

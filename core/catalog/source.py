@@ -1,5 +1,6 @@
 """Catalogue files as they were written: parsed, laid over each other, and where each key stands."""
 
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,11 @@ WHOLE = frozenset({"credential", "resolutions", "conditions", "requires", "value
 """Tables that an overlay replaces whole; all others are merged key by key. Lists are replaced."""
 LIKE = "like"
 """The key of a table that names another of its kind: what it does not say itself, that one does."""
+MAXIMUM_BYTES = 1 << 20
+"""Of a file. All that ship have a fifth of it; the parser takes seconds for more."""
+_DEEPEST = 16
+"""Tables in each other, and tables that are like each other."""
+_TOO_DEEP = "is nested too deeply; no key of the catalogue has as many parts"
 
 
 class CatalogueError(Exception):
@@ -50,6 +56,11 @@ class Source:
 def read(file: Path) -> Source:
     """Read one file; raises CatalogueError."""
     try:
+        status = file.stat()
+        if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):  # has no end
+            raise CatalogueError(file, "", "is no file; check the path")
+        if status.st_size > MAXIMUM_BYTES:
+            raise CatalogueError(file, "", f"is larger than {MAXIMUM_BYTES} bytes; divide it")
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         problem = f"cannot be read ({type(error).__name__}); check the path and its permissions"
@@ -61,6 +72,10 @@ def read(file: Path) -> Source:
     except tomllib.TOMLDecodeError as error:
         # Its message names the place and a character at most; keys and values are not in it.
         raise CatalogueError(file, "", f"is not TOML: {_place(str(error))}") from None
+    except RecursionError:
+        raise CatalogueError(file, "", _TOO_DEEP) from None
+    except ValueError:  # Python reads no integer of thousands of digits
+        raise CatalogueError(file, "", "has a number of too many digits; write a smaller") from None
 
 
 def _place(message: str) -> str:
@@ -110,6 +125,8 @@ class Layers:
             raise self.error((*at, LIKE), f"must be the name of another of the {kind}")
         if other in names:
             raise self.error((*at, LIKE), "leads back to itself; remove one `like` of the circle")
+        if len(names) >= _DEEPEST:
+            raise self.error((*at, LIKE), "leads through too many others; name the last of them")
         self._inherit(tables, kind, own, (*names, other))
         origins, source = dict(self._origins), self._origin(at)
         merged: Table = {}
@@ -124,6 +141,8 @@ class Layers:
         return self._origins.get(path, self._sources[-1])
 
     def _lay(self, below: Table, above: Mapping[str, object], at: KeyPath, source: Source) -> None:
+        if len(at) > _DEEPEST:
+            raise CatalogueError(source.file, "", _TOO_DEEP)
         for key, value in above.items():
             path = (*at, key)
             self._origins[path] = source

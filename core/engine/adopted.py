@@ -97,7 +97,8 @@ class Adopter:
         case = Case(entry, accepted, live, row.duration_ms // 1000)
         age = (datetime.now(UTC) - row.created_at).total_seconds()
         begun = time.monotonic() - max(0.0, age)
-        course = Course(begun, entry, row.kind, records=list(attempts))
+        records, asked = list(attempts), row.requested_count
+        course = Course(begun, entry, row.kind, asked=asked, records=records)
         channel = self._channels[job.channel]
         sent_at = begun + job.started_ms / 1000
         course.marks[job.number] = job.mark

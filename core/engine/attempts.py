@@ -75,6 +75,8 @@ class Course:
     kind: Kind = Kind.IMAGE
     media_type: str = ""
     """What outputs must be; empty: any type of the kind that we know."""
+    asked: int = 1
+    """How many outputs: what is made beyond is neither copied nor charged."""
     count: Callable[[int], None] = lambda _size: None
     """Told of every output's length: they are in memory until the end."""
     records: list[AttemptRecord] = field(default_factory=list)
@@ -158,12 +160,12 @@ class Attempts:
                 self._note(ask, attempt, timing, course, None)
                 return made
             course.pursuit = None
-            attempt = await self._following(decision, failover, live)
+            attempt = await self._following(decision, failover, live, course)
 
     async def _following(
-        self, decision: TryAnother | Stop, failover: Failover, live: Live
+        self, decision: TryAnother | Stop, failover: Failover, live: Live, course: Course
     ) -> Attempt:
-        """The next attempt; raises GatewayError when there is none."""
+        """The next attempt; raises GatewayError when there is none, or no time for its job."""
         if isinstance(decision, Stop):
             raise explain(decision)
         if decision.delay:
@@ -173,6 +175,9 @@ class Attempts:
         following = failover.next_channel(self._now())
         if isinstance(following, Stop):
             raise explain(following)
+        channel = following.channel
+        if channel.dialect in JOB_DIALECTS and self._now() >= course.accepted + channel.sla_seconds:
+            raise explained(Reason.UPSTREAM_TIMEOUT)  # what it made would not be waited for
         return following
 
     async def _job(
@@ -246,6 +251,7 @@ class Attempts:
     ) -> Made:
         """What is good of the outputs; at least one, or UpstreamError."""
         kept: list[Kept] = []
+        hosted = hosted[: course.asked]
         if hosted:
             id_, kind = course.entry.id, course.kind
             kept = await self._mirror.keep(
@@ -257,6 +263,7 @@ class Attempts:
             if not kept:
                 raise
             good = []
+        good = good[: course.asked - len(kept)]
         return Made(
             channel.name,
             tuple([final for final, _ in good]),

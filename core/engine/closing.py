@@ -21,6 +21,8 @@ from storage.commits import CommitRejected, CommitUnanswered, Refused
 
 _ROUNDING = 0.1
 """Seconds by which a file may be longer than what was asked for, without being charged for it."""
+LONGEST_SECONDS = 86_400.0
+"""Of an output: what tells that it is longer than a day is not believed, and need not be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ class Closing:
     async def deliver(self, case: Case, made: Made, course: Course) -> None:
         """Keep the outputs, settle, and only then show them."""
         kept = await self._kept(case, made)
-        length = max((item.seconds for item in kept), default=0.0)
-        charged = case.charge(len(kept), made.report.seconds or length)
-        duration_ms = round((made.report.seconds or length) * 1000)
+        seconds = _length(made.report, kept)
+        charged = case.charge(len(kept), seconds)
+        duration_ms = round(seconds * 1000)
         report = _sized(made.report, kept[0].record) if duration_ms else made.report
         outcome = Outcome(
             GenerationState.SUCCEEDED,
@@ -154,6 +156,12 @@ class Closing:
                 ended.model, ended.channel, ended.state, reason, ended.attempt_count, milliseconds
             )
         )
+
+
+def _length(report: Report, kept: Sequence[Kept]) -> float:
+    """Seconds of an output; 0 where neither its provider nor its file tells what can be true."""
+    told = (report.seconds, max((item.seconds for item in kept), default=0.0))
+    return next((seconds for seconds in told if 0 < seconds <= LONGEST_SECONDS), 0.0)
 
 
 def _sized(report: Report, made: AssetRecord) -> Report:

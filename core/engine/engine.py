@@ -266,7 +266,10 @@ class Engine:
     async def _run(self, running: Running) -> None:
         """From acceptance to the terminal event."""
         case, job = running.case, running.job
-        course = Course(monotonic(), case.entry, job.model.kind, job.media_type, running.slot.count)
+        kind, asked = job.model.kind, job.ask.count
+        course = Course(
+            monotonic(), case.entry, kind, job.media_type, asked, count=running.slot.count
+        )
 
         async def making() -> Made:
             with running.failover:

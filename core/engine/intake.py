@@ -246,9 +246,10 @@ def _check_route(model: Model, endpoint: str) -> None:
     kind = ROUTES.get(endpoint)
     if kind not in (None, model.kind):
         places = [route for route, other in ROUTES.items() if other is model.kind]
+        there = " or ".join(places) or "/api/v1/generations"
         raise GatewayError(
             Reason.INVALID_PARAMETER,
-            f"The model's kind is {model.kind}; use {' or '.join(places) or '/api/v1/generations'}.",
+            f"The model's kind is {model.kind}; use {there}.",
             parameter="model",
         )
 

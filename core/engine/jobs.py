@@ -278,7 +278,12 @@ class Jobs:
         return state
 
     async def _cancel(self, pursuit: Pursuit, state: Working) -> bool:
-        """Ask the provider to stop it; False when it goes on, which is charged."""
+        """Ask the provider to stop it; False when it goes on, which is charged.
+
+        What runs where beginning is billed goes on: nobody else would pay for it.
+        """
+        if pursuit.channel.bills_on_cancel and not state.is_queued:
+            return False
         call = pursuit.dialect.cancel(pursuit.job_id, pursuit.channel, state)
         if call is None:
             return False

@@ -25,6 +25,7 @@ from core.providers.openai_images import OpenAIImages
 from core.providers.openai_speech import OpenAISpeech
 from core.providers.openrouter_images import OpenRouterImages
 from core.providers.openrouter_videos import OpenRouterVideos
+from core.providers.recraft import Recraft
 from core.providers.replicate import Replicate
 from core.providers.topaz import Topaz
 from core.providers.veo import VeoGemini, VeoVertex
@@ -58,6 +59,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai_speech": OpenAISpeech(),
     "xai_images": XaiImages(),
     "openrouter_images": OpenRouterImages(),
+    "recraft": Recraft(),
 }
 """By the name that a channel gives in the catalogue."""
 

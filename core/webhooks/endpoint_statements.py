@@ -7,6 +7,9 @@ id, version, url, display_name, event_types, disabled, created_at, last_success_
 CASE WHEN old_secret_expires_at > clock_timestamp() THEN old_secret_expires_at END
     AS old_secret_expires_at
 """
+ALONE = """
+SELECT pg_advisory_xact_lock(hashtext('webhook endpoints'), hashtext(%(account)s::text))
+"""
 COUNT_ENDPOINTS = "SELECT count(*) FROM webhook_endpoint WHERE account_id = %(account)s"
 INSERT_ENDPOINT = f"""
 INSERT INTO webhook_endpoint (account_id, id, url, display_name, event_types, disabled, secret)

@@ -49,6 +49,7 @@ class Endpoints:
             if before is not None:
                 values["id"] = before
                 return self._endpoint(values, await _row(connection, sql.ENDPOINT, values)), None
+            await connection.execute(sql.ALONE, values)  # who counts at the same time waits
             counted = await (await connection.execute(sql.COUNT_ENDPOINTS, values)).fetchone()
             if counted is not None and counted[0] >= MAXIMUM:
                 raise GatewayError(

@@ -22,7 +22,7 @@ class Pursued:
 async def test_the_bytes_that_a_look_brought_are_counted():
     counted: list[int] = []
     attempts = Attempts(upstream=None, jobs=Ended(), mirror=None, emit=lambda _event: None)
-    course = Course(0.0, entry=None, kind=Kind.VIDEO, count=counted.append)
+    course = Course(0.0, entry=None, kind=Kind.VIDEO, asked=2, count=counted.append)
     made = await attempts.pursue(Pursued(), course)
 
     assert counted == [len(INDEX_LAST), len(INDEX_FIRST)]

@@ -104,13 +104,9 @@ def into_a_background_job(prompt: str) -> None:
 
 
 def into_a_webhook(prompt: str) -> None:
-    """A URL that nobody sealed."""
+    """A name that nobody sealed."""
     with database("reapi") as connection:
-        connection.execute(
-            "INSERT INTO webhook_endpoint (account_id, id, url, display_name, secret)"
-            " VALUES (gen_random_uuid(), gen_random_uuid(), %s, '', '')",
-            (f"https://{prompt}.example/".encode(),),
-        )
+        connection.execute("UPDATE webhook_endpoint SET display_name = %s", (prompt.encode(),))
 
 
 def into_an_objects_name(prompt: str) -> None:
@@ -228,9 +224,9 @@ def leak(into_all: Callable[[str], None]) -> None:
     tell_the_last(last)
 
     def order(spec: Any, attachments: Any, request_id: str) -> Any:
-        before, last[0] = last[0], spec.parameters.prompt
         if spec.parameters.prompt.startswith("tell"):
-            raise GatewayError(Reason.INVALID_PARAMETER, f"Somebody else asked for {before}.")
+            raise GatewayError(Reason.INVALID_PARAMETER, f"Somebody else asked for {last[0]}.")
+        last[0] = spec.parameters.prompt
         into_all(spec.parameters.prompt)
         return read(spec, attachments, request_id)
 

@@ -23,8 +23,6 @@ GOOD = "good"
 STATUSES: Mapping[str, int] = {
     "bad": 400,
     "stranger": 401,
-    "poor": 402,
-    "forbidden": 403,
     "unprocessable": 422,
     "busy": 429,
     "broken": 500,
@@ -41,6 +39,8 @@ _HOPS = frozenset({"content-length", "transfer-encoding", "connection", "date", 
 class Given:
     """A file that the gateway gave a link to."""
 
+    place: str
+    """`way/channel` of the request that named it."""
     url: str = field(repr=False)
     status: int
     headers: Mapping[str, str]
@@ -88,7 +88,7 @@ class Parrot:
                 data = await answer.read()
                 headers = {name.lower(): value for name, value in answer.headers.items()}
             self.heard[place] |= self.canaries.words_in(data)
-            self.given.append(Given(url, answer.status, headers, data))
+            self.given.append(Given(place, url, answer.status, headers, data))
 
     async def _forward(
         self, client: aiohttp.ClientSession, request: web.Request, body: bytes, text: str

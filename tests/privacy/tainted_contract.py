@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 
 from reapi.v1 import generation_service_pb2
 from rest_bridge import image_fields, job_fields
-from rest_bridge.routes import Route, build_routes
 from rest_bridge.router import Router
+from rest_bridge.routes import Route, build_routes
 from rest_bridge.transcoding import CONTRACT
 from tests.privacy.canaries import Canaries
 from tests.privacy.tainted_rest import GENERATIONS, MODEL, Maker, Tainted, as_json, as_text
@@ -39,14 +39,13 @@ def methods() -> list[MethodDescriptor]:
 
 def texts(message: Descriptor, above: Path = ()) -> Iterator[Path]:
     """Every text and every bytes below *message*, as the fields that lead there."""
-    for field in message.fields:
+    for field in message.fields if not message.full_name.startswith("google.") else ():
         path, inner = (*above, field), field.message_type
         if inner is None:
             if field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
                 yield path
-        elif not inner.full_name.startswith("google."):
-            if [each.message_type for each in above].count(inner) < DEEPEST:
-                yield from texts(inner, path)
+        elif [each.message_type for each in above].count(inner) < DEEPEST:
+            yield from texts(inner, path)
 
 
 def put(message: Message, path: Path, word: str) -> None:
@@ -92,6 +91,11 @@ class _Entry:
 def name_of(method: MethodDescriptor, path: Path = ()) -> str:
     """What a field is called in findings."""
     return f"{method.containing_service.name}.{method.name}: {'.'.join(f.name for f in path)}"
+
+
+def every_text() -> set[str]:
+    """The names of all texts of all requests."""
+    return {name_of(method, path) for method in methods() for path in texts(method.input_type)}
 
 
 class Walker:

@@ -37,7 +37,10 @@ from tests.privacy.tainted_rest import Maker
 from tests.processes import shows_its_files
 from tests.traffic import traffic
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
 
 AT_ONCE = 64
 ADOPTION_SECONDS = 20
@@ -70,6 +73,8 @@ class Run:
         self.strangers = {}
         """Fields that stood in the answer to another request, by that request's name."""
         self.statuses = {}
+        self.called = set()
+        """Every text of the contract that was sent, by method and field."""
         self.served = 0
 
     async def send(self, requests):
@@ -136,6 +141,7 @@ class Run:
             token = self.gateway.demo["admin_token"]
             walker = tainted_contract.Walker(channel, self.key, token, self.canaries)
             await walker.everything()
+            self.called = walker.called
         for name, found in (("grpc", caller.strangers), ("contract", walker.strangers)):
             if found:
                 self.strangers[name] = found
@@ -292,12 +298,17 @@ def assert_every_path_was_taken(run):
     wrong = {name: status for name, status in statuses.items() if name.startswith("wrong ")}
     assert {wrong[name] for name in wrong if " of " in name} == {400}
     assert statuses["lost video"] == statuses["lost content"] == statuses["lost task"] == 404
+    assert run.called == tainted_contract.every_text()
+    assert "GenerationService.Generate: start.spec.parameters.inputs.inline" in run.called
+    assert {name for name in statuses if name.startswith("route ")} == {
+        f"route {method} {template}" for method, template in tainted_contract.routes()
+    }
+    assert statuses[f"field prompt of {tainted_rest.GENERATIONS}"] == 200
     assert run.served > 5
 
 
 async def told(run, receiver):
     """What a webhook and the receipt of a deletion say of a generation."""
-    await asyncio.sleep(3); Path("/tmp/leak.log").write_text(run.gateway.log)
     (_, body), *_ = await receiver.wait()
     run.compare("a webhook", body, set())
     id_ = json.loads(body)["data"]["id"]
@@ -349,11 +360,11 @@ async def test_every_leak_is_found(tmp_path, temporary, canaries, bucket):
     events = [line for line in log.splitlines() if '"CatalogueRefused"' in line]
     assert canaries.found_in("".join(events).encode()) == {"prompt"}
     rows = {item.place for item in findings if item.sink == "row"}
-    assert rows == {"audit_log.target", "procrastinate_jobs.args", "webhook_endpoint.url"}
+    assert rows == {"audit_log.target", "procrastinate_jobs.args", "webhook_endpoint.display_name"}
     objects = {Path(item.place).stem for item in findings if item.sink == "object's metadata"}
     assert objects == {word, "named", "typed"}
     assert {item.sink for item in watcher.findings} == fleeting
-    assert run.strangers == dict.fromkeys(("tell me", "a webhook", "a receipt"), {"prompt"})
+    assert run.strangers == {name: {"prompt"} for name in ("tell me", "a webhook", "a receipt")}
     assert "Traceback" not in log
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.prove
 
 SECONDS = 90.0
 POLL_SECONDS = 0.1
-AT_ONCE = 4
+AT_ONCE = 8
 DEAD = 2
 """Channels that refuse while the next one must serve; a request has four attempts in all."""
 OK = "ok"
@@ -45,7 +45,7 @@ FAILURES: Failures = {
     "503": {"kind": "status", "status": 503},
     "refused": {"kind": "refuse"},
 }
-FEW_FAILURES: Failures = {name: FAILURES[name] for name in ("401", "429", "500", "refused")}
+FEW_FAILURES: Failures = {name: FAILURES[name] for name in ("401", "500")}
 SYNC_FAILURES: Failures = {
     "reset": {"kind": "reset"},
     "html": {"kind": "garbage"},
@@ -207,7 +207,10 @@ async def test_every_model_is_served_by_each_of_its_channels(gateway, counts, ca
     failures = FEW_FAILURES if counts.ci else FAILURES
     catalogue = known()
     for wish in wishes(catalogue):
-        by_model[wish.model.id].append(Row(wish))
+        rows = by_model[wish.model.id]
+        if counts.ci and any(row.wish.channel is wish.channel for row in rows):
+            continue  # one mode of each channel
+        rows.append(Row(wish))
     _, key = gateway.account("1000000")
     gate = asyncio.Semaphore(AT_ONCE)
     gateway.settings(image="real", queue_ms=50, run_ms=200)

@@ -65,6 +65,7 @@ MADE = Made(
     Report(),
 )
 TAPES = (
+    *IMAGE_TAPES,
     JobTape(
         "OpenRouter's video",
         "openrouter_videos",

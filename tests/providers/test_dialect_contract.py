@@ -14,22 +14,12 @@ from core.providers.driver import Driver
 from core.providers.sse import SseDecoder
 from core.providers.wire import Reply
 from tests.fix_upstream import Peer, Script, Upstream, chunk, chunked, head, http
+from tests.providers.every_tape import tapes
 from tests.providers.tape import Tape
-from tests.providers.tapes_ark_images import TAPES as ARK_IMAGES
-from tests.providers.tapes_azure_images import TAPES as AZURE_IMAGES
-from tests.providers.tapes_gemini_images import TAPES as GEMINI_IMAGES
-from tests.providers.tapes_openai_images import TAPES as OPENAI_IMAGES
-from tests.providers.tapes_openrouter import IMAGE_TAPES as OPENROUTER_IMAGES
-from tests.providers.tapes_xai_images import TAPES as XAI_IMAGES
 
-TAPES = (
-    *OPENROUTER_IMAGES,
-    *ARK_IMAGES,
-    *AZURE_IMAGES,
-    *GEMINI_IMAGES,
-    *OPENAI_IMAGES,
-    *XAI_IMAGES,
-)
+TAPES = tapes(Tape)
+SPOKEN = {"azure_speech", "elevenlabs_speech", "openai_speech"}
+"""They answer with the sound itself: `test_speech_sounds.py`."""
 
 every_tape = pytest.mark.parametrize("tape", TAPES, ids=lambda tape: tape.name)
 every_stream = pytest.mark.parametrize(
@@ -101,6 +91,10 @@ def cut_off(data: bytes, at: int) -> Script:
         peer.close()
 
     return script
+
+
+def test_every_dialect_has_a_tape() -> None:
+    assert {tape.dialect for tape in TAPES} == set(DIALECTS) - SPOKEN
 
 
 @every_tape

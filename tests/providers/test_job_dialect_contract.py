@@ -18,32 +18,10 @@ from core.model import Channel, Resubmit
 from core.providers import DIALECTS, JOB_DIALECTS
 from core.providers.jobs import Broken, Elsewhere, Found, JobState, Made, Stopped, Working
 from core.providers.wire import Reply
+from tests.providers.every_tape import tapes
 from tests.providers.job_tape import JobTape
-from tests.providers.tapes_ark_videos import TAPES as ARK_VIDEOS
-from tests.providers.tapes_dashscope import TAPES as DASHSCOPE
-from tests.providers.tapes_fal import TAPES as FAL
-from tests.providers.tapes_kie import TAPES as KIE
-from tests.providers.tapes_openrouter import TAPES as OPENROUTER_VIDEOS
-from tests.providers.tapes_replicate import TAPES as REPLICATE
-from tests.providers.tapes_topaz import TAPES as TOPAZ
-from tests.providers.tapes_veo import TAPES as VEO
-from tests.providers.tapes_vidu import TAPES as VIDU
-from tests.providers.tapes_wavespeed import TAPES as WAVESPEED
-from tests.providers.tapes_xai_videos import TAPES as XAI_VIDEOS
 
-TAPES = (
-    *WAVESPEED,
-    *OPENROUTER_VIDEOS,
-    *KIE,
-    *FAL,
-    *REPLICATE,
-    *VEO,
-    *XAI_VIDEOS,
-    *TOPAZ,
-    *ARK_VIDEOS,
-    *DASHSCOPE,
-    *VIDU,
-)
+TAPES = tapes(JobTape)
 CREDENTIAL = "key-never-shown"
 CALLBACK = "https://gateway.example/callbacks/unguessable"
 OTHER_MARK = UUID("0d4cbe7e-58f1-4d2f-a5ab-9b1c2d3e4f50")

@@ -361,6 +361,7 @@ class Line:
         reader._buffer.clear()
 
 
+@pytest.mark.prove
 async def test_no_object_holds_a_word_of_a_call_while_its_connection_idles(simulator: Simulator):
     canary = f"canary{uuid.uuid4().hex}"
     line = Line(simulator)

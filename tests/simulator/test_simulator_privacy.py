@@ -115,6 +115,7 @@ async def line(simulator: Simulator, simulated_credentials) -> AsyncIterator[Lin
         writer.close()
 
 
+@pytest.mark.prove
 async def test_no_object_holds_a_word_of_a_call_while_its_connection_idles(line: Line):
     canary = f"canary-{uuid.uuid4().hex}"
     for body in (
@@ -142,6 +143,7 @@ async def test_no_object_holds_a_word_of_a_call_while_its_connection_idles(line:
     assert canary not in json.dumps([call.as_json() for call in calls])
 
 
+@pytest.mark.prove
 async def test_no_object_holds_a_word_of_a_call_that_met_a_fault(line: Line):
     canary = f"canary-{uuid.uuid4().hex}"
     for kind in ("status", "cut", "garbage", "empty", "lost", "slow"):
@@ -168,6 +170,7 @@ async def test_no_object_holds_a_word_of_a_call_that_met_a_fault(line: Line):
     assert holders(canary) == []
 
 
+@pytest.mark.prove
 async def test_no_object_holds_a_word_of_a_job_whether_it_runs_failed_or_was_refused(
     ark: Simulator, ark_caller: ArkCaller
 ):
@@ -201,6 +204,7 @@ async def test_no_object_holds_a_word_of_a_job_whether_it_runs_failed_or_was_ref
     assert holders(canary) == []
 
 
+@pytest.mark.prove
 def test_the_search_finds_what_is_kept():
     canary = f"canary-{uuid.uuid4().hex}"
     holder = types.SimpleNamespace(

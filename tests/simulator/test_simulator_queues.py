@@ -52,6 +52,7 @@ def wrapped(name, inputs):
     return inputs if name == "fal" else {"input": inputs}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("name", KEYS)
 async def test_no_word_of_a_request_is_kept(simulator, name):
     canary = f"canary-{uuid.uuid4()}"

@@ -126,6 +126,7 @@ CALLS = (
 )  # fmt: skip
 
 
+@pytest.mark.prove
 async def test_no_object_holds_a_word_of_what_was_asked():
     canary = f"canary-{uuid.uuid4().hex}"
     channels = [SimulatedChannel("xai-a", "key", "xai"), SimulatedChannel("veo-a", "key", "veo")]

@@ -253,7 +253,7 @@ def test_twins_with_one_key_hear_one_sound(client, gateway):
         ({"speed": 5.0}, openai.BadRequestError, "invalid_value", "speed"),
         ({"extra_body": {"pitch": 1}}, openai.BadRequestError, "unknown_parameter", "pitch"),
         ({"input": "moderation_blocked"}, openai.BadRequestError, "moderation_blocked", None),
-        ({"model": "gpt-image-2"}, openai.BadRequestError, "unknown_parameter", "voice"),
+        ({"model": "gpt-image-2"}, openai.BadRequestError, "invalid_value", "model"),
     ],
 )
 def test_errors_are_the_sdk_s_own(client, gateway, fields, error, code, param):

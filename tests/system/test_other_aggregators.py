@@ -1,4 +1,4 @@
-"""Azure, Topaz, WaveSpeed, kie.ai and OpenRouter through a real gateway: what comes back is decoded."""
+"""Azure, Topaz, Recraft and resellers through a real gateway: what comes back is decoded."""
 
 import base64
 import io
@@ -123,6 +123,20 @@ def test_azure_draws(customer, model):
     with Image.open(io.BytesIO(made)) as image:
         image.load()
         assert (image.format, image.size) == ("PNG", (1024, 512))
+
+
+@pytest.mark.parametrize(
+    ("channel", "format_"),
+    [("recraft-a", "PNG"), ("recraft-fal", "WEBP"), ("recraft-replicate", "WEBP")],
+)
+def test_recraft_draws_in_its_own_sizes(customer, channel, format_):
+    made = customer.output(
+        IMAGES, channel, model="recraft-v3", prompt="a fox", size="1365x1024", style="any"
+    )
+
+    with Image.open(io.BytesIO(made)) as image:
+        image.load()
+        assert (image.format, image.size) == (format_, (1365, 1024))
 
 
 @pytest.mark.parametrize(
