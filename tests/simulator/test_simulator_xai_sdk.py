@@ -1,6 +1,6 @@
 """Simulated xAI over REST, by plain HTTP calls in the shapes that @ai-sdk/xai sends and reads.
 
-xAI's own SDK for Python speaks gRPC, so it proves nothing here.
+xAI's own SDK for Python speaks gRPC: test_simulator_xai_grpc_sdk.py has it.
 """
 
 import base64

@@ -16,6 +16,8 @@ from core.catalog.loader import embedded_channels, embedded_files, load
 from tests.films import film
 from tests.fix_gateway import running
 
+pytestmark = pytest.mark.prove
+
 PATIENCE = 30.0
 """Seconds after which a test that waits for something has failed."""
 IMAGES, VIDEOS = "/v1/images/generations", "/api/v1/videos/generations"

@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.films import film
 
+pytestmark = pytest.mark.prove
+
 IMAGES, VIDEOS = "/api/v1/images/generations", "/api/v1/videos/generations"
 PATIENCE = 30.0
 """Seconds after which a test that waits for something has failed."""
