@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fix_gateway import Gateway, running
 from tests.patience import wait_until
+
+pytestmark = pytest.mark.prove
 
 MINE = """
 [models.mine]

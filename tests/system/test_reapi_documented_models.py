@@ -38,6 +38,8 @@ from tests.documented_examples import (
 from tests.fix_gateway import Gateway
 from tests.sounds import hear
 
+pytestmark = pytest.mark.prove
+
 OUTPUTS = {IMAGES: "image_urls", VIDEOS: "video_urls", AUDIO: "audio_urls"}
 CREDITS = 1_000_000
 PATIENCE = 60.0
