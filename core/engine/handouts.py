@@ -5,7 +5,6 @@ anywhere. What is handed out are the bytes that were probed and priced, also whe
 caller gave a URL of their own: that one might show the provider something else.
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +30,6 @@ class Handout:
 
     data: Body[bytes]
     media_type: str
-    sha256: bytes
 
 
 class Handouts:
@@ -72,8 +70,7 @@ class Handouts:
     def _offered(self, id_: UUID, item: Input) -> Input:
         token = f"{self._epoch():x}.{secrets.token_hex(_TOKEN_BYTES)}"
         path = f"{PREFIX}{token}/0.{EXTENSIONS[item.media_type]}"
-        digest = hashlib.sha256(item.data.reveal()).digest()
-        self._files[path] = Handout(item.data, item.media_type, digest)
+        self._files[path] = Handout(item.data, item.media_type)
         self._paths.setdefault(id_, []).append(path)
         return replace(item, url=Body(f"{self._public_url}/media/{path}"))
 

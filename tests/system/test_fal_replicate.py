@@ -5,7 +5,6 @@ A gateway of its own: what is dead here stays ejected for a while.
 
 import base64
 import io
-import time
 
 import av
 import httpx
@@ -15,6 +14,7 @@ from PIL import Image
 from core.catalog.loader import embedded_channels, embedded_files, load
 from tests.films import film
 from tests.fix_gateway import running
+from tests.following_tasks import ended_task
 
 pytestmark = pytest.mark.prove
 
@@ -192,10 +192,4 @@ def check(http, answer, channel: str, size: tuple[int, int], seconds: int) -> No
 
 def finished(http, id_: str) -> dict:
     """The task once it has ended."""
-    ends = time.monotonic() + PATIENCE
-    while True:
-        task = http.get(f"/api/v1/tasks/{id_}").json()
-        if task["status"] != "processing":
-            return task
-        assert time.monotonic() < ends
-        time.sleep(0.1)
+    return ended_task(http, id_, PATIENCE)

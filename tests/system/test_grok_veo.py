@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from typing import Any
 
 import av
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.films import film
+from tests.following_tasks import ended_task
 
 pytestmark = pytest.mark.prove
 
@@ -47,11 +47,7 @@ class Customer:
         routing = {"x-reapi-routing": f"only={only}"} if only else {}
         answer = self.http.post(path, json={"prompt": "a fox", **fields}, headers=routing)
         assert answer.status_code == 200, answer.text
-        url, ends = f"/api/v1/tasks/{answer.json()['id']}", time.monotonic() + PATIENCE
-        while (task := self.http.get(url).json())["status"] == "processing":
-            assert time.monotonic() < ends
-            time.sleep(0.1)
-        return task
+        return ended_task(self.http, answer.json()["id"], PATIENCE)
 
     @property
     def spent(self) -> int:

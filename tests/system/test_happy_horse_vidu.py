@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.films import film
+from tests.following_tasks import ended_task
 from tests.patience import wait_until
 
 VIDEOS = "/api/v1/videos/generations"
@@ -55,11 +55,7 @@ class Customer:
         return str(answer.json()["id"])
 
     def ended(self, task_id: str) -> Any:
-        ends = time.monotonic() + PATIENCE
-        while (task := self.http.get(f"/api/v1/tasks/{task_id}").json())["status"] == "processing":
-            assert time.monotonic() < ends
-            time.sleep(0.1)
-        return task
+        return ended_task(self.http, task_id, PATIENCE)
 
     def video(self, task_id: str) -> tuple[int, int, float, bool]:
         """Size, seconds and whether there is sound."""

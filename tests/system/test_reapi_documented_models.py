@@ -36,6 +36,7 @@ from tests.documented_examples import (
     Made,
 )
 from tests.fix_gateway import Gateway
+from tests.following_tasks import ended_task
 from tests.sounds import hear
 
 pytestmark = pytest.mark.prove
@@ -78,11 +79,7 @@ class Customer:
     def follow(self, submitted: httpx.Response) -> Course:
         """Poll until it has ended."""
         course = Course(submitted)
-        url, ends = f"/api/v1/tasks/{submitted.json()['id']}", time.monotonic() + PATIENCE
-        while not course.polled or course.task["status"] == "processing":
-            assert time.monotonic() < ends
-            course.polled.append(self.http.get(url))
-            time.sleep(0.1)
+        ended_task(self.http, submitted.json()["id"], PATIENCE, course.polled.append)
         return course
 
     def run(self, example: Example) -> Course:

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.following_tasks import ended_task
+
 IMAGES, VIDEOS = "/api/v1/images/generations", "/api/v1/videos/generations"
 SEEDANCE = "doubao-seedance-2.0"
 PATIENCE = 20.0
@@ -50,15 +52,14 @@ def submit(http, url: str, **fields) -> str:
 
 def finished(http, id_: str) -> dict[str, object]:
     """The task once it has ended."""
-    ends = time.monotonic() + PATIENCE
-    while True:
-        task: dict[str, object] = http.get(f"/api/v1/tasks/{id_}").json()
+
+    def check(answer: httpx.Response) -> None:
+        task = answer.json()
         assert set(task) == {"id", "model", "status", "created_at", "output", "error"}
-        if task["status"] != "processing":
-            return task
-        assert (task["output"], task["error"]) == (None, None)
-        assert time.monotonic() < ends
-        time.sleep(0.1)
+        if task["status"] == "processing":
+            assert (task["output"], task["error"]) == (None, None)
+
+    return ended_task(http, id_, PATIENCE, check)
 
 
 def data_url(size=(640, 640), mode="RGB") -> str:
