@@ -16,6 +16,7 @@ import json
 import time
 from typing import Final
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.ark_errors import ArkError, ArkRejected, known, scripted, told
 from simulator.ark_fields import Parameters
@@ -23,10 +24,9 @@ from simulator.ark_image_request import read_image_request
 from simulator.ark_images import ArkImages, is_refused
 from simulator.ark_tasks import ArkTasks, new_request_id
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache
 
 IMAGES: Final = "/api/v3/images/generations"
@@ -43,13 +43,12 @@ _OPERATIONS: Final = {
 }
 
 
-class Ark:
+class Ark(Account):
     """One account of Ark, known by its API key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._images = ArkImages(images, self._shelf.links)
         self._tasks = ArkTasks(self._shelf.links)
 
@@ -57,10 +56,6 @@ class Ark:
     def book(self) -> JobBook:
         """The tasks of the account."""
         return self._tasks.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling callbacks."""

@@ -16,6 +16,7 @@ import time
 from typing import Final
 from uuid import uuid4
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.dashscope_errors import (
     DashScopeError,
@@ -26,10 +27,9 @@ from simulator.dashscope_errors import (
 )
 from simulator.dashscope_tasks import DashScopeTasks
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache
 
 SYNTHESIS: Final = "/api/v1/services/aigc/video-generation/video-synthesis"
@@ -47,26 +47,18 @@ _OPERATIONS: Final = {
 }
 
 
-class DashScope:
+class DashScope(Account):
     """One account of Model Studio in one region, known by its API key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._tasks = DashScopeTasks(self._shelf.links)
 
     @property
     def book(self) -> JobBook:
         """The tasks of the account."""
         return self._tasks.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
-
-    async def close(self) -> None:
-        """Nothing runs in the background: DashScope calls nobody back."""
 
     def route(self, path: str) -> str:
         """Give the path with its id left out, or `(other)`."""

@@ -18,16 +18,16 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.fal_endpoints import ENDPOINTS
 from simulator.fal_errors import FalError, FalRejected, plain, platform_error, scripted
 from simulator.fal_queue import FalQueue, Told, app_of
 from simulator.fal_signing import Signer
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache, available
 
 LIST: Final = "/v1/models/requests/by-endpoint"
@@ -41,13 +41,12 @@ _OPERATIONS: Final[Mapping[tuple[str, str], str]] = {
 }
 
 
-class Fal:
+class Fal(Account):
     """One account of fal, known by its key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Key {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._signer = Signer()
         self._queue = FalQueue(self._shelf.links, self._signer)
 
@@ -55,10 +54,6 @@ class Fal:
     def book(self) -> JobBook:
         """The requests of the account."""
         return self._queue.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling webhooks."""

@@ -20,14 +20,14 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.endpoint_fields import Problem
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
 from simulator.kie_tasks import MESSAGES, KieError, Tasks
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache
 
 CREATE: Final = "/api/v1/jobs/createTask"
@@ -46,23 +46,18 @@ _OPERATIONS: Final[Mapping[tuple[str, str], str]] = {
 }
 
 
-class Kie:
+class Kie(Account):
     """One account of kie.ai, known by its key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._tasks = Tasks(self._shelf.links)
 
     @property
     def book(self) -> JobBook:
         """The tasks of the account."""
         return self._tasks.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling callbacks."""

@@ -16,14 +16,14 @@ from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.endpoint_fields import Problem
 from simulator.endpoint_orders import Order, outputs, read_order, shrunk
 from simulator.faults import Fault
-from simulator.hosting import COMPRESSION, PREFIX, Shelf
+from simulator.hosting import COMPRESSION, PREFIX
 from simulator.images import VARIANTS, ImageCache, Recipe
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.recraft_model import MODELS
 from simulator.videos import VideoCache
 
@@ -50,22 +50,14 @@ class RecraftError(Exception):
         self.message = message or _MESSAGES.get(code, HTTPStatus(status).phrase.lower())
 
 
-class Recraft:
+class Recraft(Account):
     """One account of Recraft, known by its token."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
         self._images = images
-        self._shelf = Shelf(images, videos)
         self.book = JobBook()
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
-
-    async def close(self) -> None:
-        """Nothing runs in the background."""
 
     def route(self, path: str) -> str:
         """Give the path with its file left out, or `(other)`."""

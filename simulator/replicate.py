@@ -19,12 +19,12 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import Job, JobBook
-from simulator.limits import TokenBucket
 from simulator.replicate_errors import ReplicateError, ReplicateRejected, plain, throttled
 from simulator.replicate_models import MODELS
 from simulator.replicate_predictions import Predictions
@@ -49,13 +49,12 @@ _OPERATIONS: Final[Mapping[tuple[str, str], str]] = {
 }
 
 
-class Replicate:
+class Replicate(Account):
     """One account of Replicate, known by its token."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._signer = Signer()
         self._predictions = Predictions(self._shelf.links, self._signer)
 
@@ -63,10 +62,6 @@ class Replicate:
     def book(self) -> JobBook:
         """The predictions of the account."""
         return self._predictions.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling webhooks."""

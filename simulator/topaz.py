@@ -22,13 +22,13 @@ import re
 import time
 from typing import Final
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.asked import Asked, Unacceptable
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, LinkRefused, Shelf
+from simulator.hosting import PREFIX, LinkRefused
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.topaz_jobs import MESSAGES, TopazError, TopazJobs
 from simulator.topaz_request import look_at
 from simulator.videos import VideoCache
@@ -56,23 +56,18 @@ _OPERATIONS: Final = {
 }
 
 
-class Topaz:
+class Topaz(Account):
     """One account of Topaz, known by its API key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._key = credential
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._jobs = TopazJobs(self._shelf.links)
 
     @property
     def book(self) -> JobBook:
         """The jobs that were started: what is not accepted is none."""
         return self._jobs.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Take uploads and host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling webhooks."""

@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.faults import Fault
 from simulator.gemini_errors import (
@@ -39,10 +40,9 @@ from simulator.gemini_errors import (
     unauthenticated,
 )
 from simulator.gemini_fields import Message, parsed
-from simulator.hosting import PREFIX, Shelf, video_name
+from simulator.hosting import PREFIX, video_name
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.veo_operations import UNKNOWN, Json, VeoOperations
 from simulator.veo_request import Address, address_of, retired
 from simulator.videos import VideoCache
@@ -55,13 +55,12 @@ _OPERATION_NAME: Final = frozenset({"operationName"})
 _LINK_SECONDS: Final = 600
 
 
-class Veo:
+class Veo(Account):
     """The video models of one Google project."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._credential = credential
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._operations = VeoOperations(videos)
 
     @property
@@ -71,10 +70,8 @@ class Veo:
 
     def serve_at(self, base_url: str) -> None:
         """Host results below *base_url*."""
-        self._shelf.links.base_url = self._operations.base_url = base_url
-
-    async def close(self) -> None:
-        """Nothing runs in the background."""
+        super().serve_at(base_url)
+        self._operations.base_url = base_url
 
     def route(self, path: str) -> str:
         """Give the path with the caller's names taken out, or `(other)`."""

@@ -16,12 +16,12 @@ import json
 import time
 from typing import Final
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache
 from simulator.vidu_errors import POLICY, ViduError, ViduRejected, known, scripted
 from simulator.vidu_request import ENDPOINTS
@@ -44,23 +44,18 @@ _OPERATIONS: Final = {
 }
 
 
-class Vidu:
+class Vidu(Account):
     """One account of Vidu, known by its API key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Token {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._tasks = ViduTasks(credential, self._shelf.links)
 
     @property
     def book(self) -> JobBook:
         """The tasks of the account."""
         return self._tasks.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling callbacks."""

@@ -18,13 +18,13 @@ import time
 from typing import Final
 from urllib.parse import parse_qs
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.endpoint_fields import Problem
 from simulator.faults import Fault
-from simulator.hosting import PREFIX, Shelf
+from simulator.hosting import PREFIX
 from simulator.images import ImageCache
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache
 from simulator.wavespeed_models import MODELS
 from simulator.wavespeed_predictions import MESSAGES, Predictions, WaveSpeedError
@@ -38,23 +38,18 @@ HOSTED: Final = f"{PREFIX}{{file}}"
 _PREDICTION: Final = re.compile(r"/api/v3/predictions/([^/]{1,64})(/result)?")
 
 
-class WaveSpeed:
+class WaveSpeed(Account):
     """One account of WaveSpeed, known by its key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
-        self._shelf = Shelf(images, videos)
         self._predictions = Predictions(self._shelf.links)
 
     @property
     def book(self) -> JobBook:
         """The predictions of the account."""
         return self._predictions.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
 
     async def close(self) -> None:
         """Stop calling webhooks."""

@@ -25,12 +25,12 @@ import time
 from typing import Final
 from uuid import uuid4
 
+from simulator.account import Account
 from simulator.answer import Answer, Incoming
 from simulator.faults import Fault
-from simulator.hosting import COMPRESSION, PREFIX, Shelf, image_name
+from simulator.hosting import COMPRESSION, PREFIX, image_name
 from simulator.images import ImageCache, Recipe, variant_of
 from simulator.jobs import JobBook
-from simulator.limits import TokenBucket
 from simulator.videos import VideoCache
 from simulator.xai_errors import (
     EXHAUSTED,
@@ -63,27 +63,19 @@ _LISTS: Final = {
 _PAGE: Final = b"<!DOCTYPE html>\n<html><head><title>api.x.ai | Bad gateway</title></head></html>\n"
 
 
-class Xai:
+class Xai(Account):
     """One team of xAI, known by its API key."""
 
     def __init__(self, credential: str, images: ImageCache, videos: VideoCache) -> None:
+        super().__init__(images, videos)
         self._authorization = f"Bearer {credential}"
-        self._requests = TokenBucket(1.0)
         self._images = images
-        self._shelf = Shelf(images, videos)
         self._videos = XaiVideos(self._shelf.links)
 
     @property
     def book(self) -> JobBook:
         """The video requests of the team."""
         return self._videos.book
-
-    def serve_at(self, base_url: str) -> None:
-        """Host results below *base_url*."""
-        self._shelf.links.base_url = base_url
-
-    async def close(self) -> None:
-        """Nothing runs in the background."""
 
     def route(self, path: str) -> str:
         """Give the path with its id left out, or `(other)`."""
