@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from core.body import Body
@@ -19,6 +19,7 @@ from core.model import Asset, Channel, Final, Hosted, Kind
 from core.values import dataclass
 
 KEEP_DAYS = 30
+DISCARDED_AT_ONCE = 8
 LINK_BYTES = 12
 """96 random bits: nobody can guess a link (semantics.md 14)."""
 
@@ -178,19 +179,31 @@ def asset_name(id_: UUID, link: str, index: int, media_type: str) -> str:
     return f"tasks/{id_.hex}/{link}/{index}.{EXTENSIONS[media_type]}"
 
 
-async def discard(store: Store, assets: Sequence[Asset]) -> list[Asset]:
+class Named(Protocol):
+    """Something that the store has, or had."""
+
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+async def discard(store: Store, outputs: Sequence[N]) -> list[N]:
     """Delete outputs; returns those that the store has no more.
 
     What the store does not delete now is removed later: the rows, and the store's own rule,
     say that its time is over.
     """
+    gate = asyncio.Semaphore(DISCARDED_AT_ONCE)
 
-    async def is_deleted(asset: Asset) -> bool:
-        try:
-            await store.delete(asset.name)
-        except OSError:
-            return False
-        return True
+    async def is_deleted(output: N) -> bool:
+        async with gate:
+            try:
+                await store.delete(output.name)
+            except OSError:
+                return False
+            return True
 
-    gone = await asyncio.gather(*[is_deleted(asset) for asset in assets])
-    return [asset for asset, is_gone in zip(assets, gone, strict=True) if is_gone]
+    gone = await asyncio.gather(*[is_deleted(output) for output in outputs])
+    return [output for output, is_gone in zip(outputs, gone, strict=True) if is_gone]

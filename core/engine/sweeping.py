@@ -4,13 +4,12 @@ The rows say what is due until it is gone, so that neither a crash nor a failing
 anybody forget it. Several processes may do this at a time: removing twice does no harm.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from core.engine.outputs import Store, asset_name
+from core.engine.outputs import Store, asset_name, discard
 from core.engine.retention import AnyPool
 from core.log import Emit, OutputsSwept
 from core.values import dataclass
@@ -18,7 +17,6 @@ from core.values import dataclass
 BATCH: Final = 200
 BATCHES: Final = 500
 """In one pass: the rest is for the next."""
-AT_ONCE: Final = 8
 GRACE: Final = timedelta(minutes=1)
 """Whoever deletes a generation deletes its outputs too, and counts them."""
 
@@ -76,7 +74,7 @@ class Sweeper:
         last: DueOutput | None = None
         for _ in range(BATCHES):
             due = await self._due(now, last)
-            gone = await self._remove(due)
+            gone = await discard(self._store, due)
             await self._note(gone, now)
             removed, failed = removed + len(gone), failed + len(due) - len(gone)
             if len(due) < BATCH or not gone:  # all of it, or a bucket that is away
@@ -98,21 +96,6 @@ class Sweeper:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_DUE, values)
             return [DueOutput(*row) for row in await cursor.fetchall()]
-
-    async def _remove(self, due: Sequence[DueOutput]) -> list[DueOutput]:
-        """Those that are in the bucket no more."""
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def remove(output: DueOutput) -> bool:
-            async with gate:
-                try:
-                    await self._store.delete(output.name)
-                except OSError:
-                    return False
-                return True
-
-        outcomes = await asyncio.gather(*[remove(output) for output in due])
-        return [output for output, is_gone in zip(due, outcomes, strict=True) if is_gone]
 
     async def _note(self, gone: Sequence[DueOutput], now: datetime) -> None:
         if not gone:
