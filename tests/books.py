@@ -19,6 +19,12 @@ def assert_right(connection: Connection) -> None:
     assert wrongly_charged(connection) == []
 
 
+def is_settled(connection: Connection) -> bool:
+    """Whether nothing runs: no generation, no hold, no place of a key."""
+    pending = number(connection, "SELECT coalesce(sum(pending), 0) FROM balance")
+    return not pending and not unfinished(connection) and not open_holds(connection)
+
+
 def unfinished(connection: Connection) -> int:
     """How many generations have not ended."""
     return number(connection, "SELECT count(*) FROM generation WHERE finished_at IS NULL")

@@ -1,5 +1,9 @@
 """Only a list: one plugin for each family of fixtures."""
 
+import pytest
+
+pytest.register_assert_rewrite("tests.books")  # a law that is broken says which
+
 pytest_plugins = [
     "tests.fix_limits",
     "tests.fix_postgres",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.engine import sweeping
-from core.engine.outputs import asset_name
+from core.engine.outputs import asset_name, discard
 from core.engine.records import AssetRecord, HideGeneration, NewGeneration
 from core.engine.retention import drop_days
 from core.engine.sweeping import Sweeper
@@ -160,7 +160,7 @@ async def test_two_processes_may_sweep_at_a_time(world: World) -> None:
     assert await world.sweeper._due(later, None) == await other._due(later, None)
     due = await other._due(later, None)
     await world.sweeper.run(later)
-    await other._note(await other._remove(due), later)
+    await other._note(await discard(world.bucket, due), later)
 
     assert await world.unremoved() == 0
 

@@ -44,11 +44,13 @@ def fleet(database_url):
 
 
 @pytest.fixture
-def pair(fleet):
+async def pair(fleet):
     """Two members; what is left of them has logged no traceback, and the books are right."""
     members = [fleet.start(REAPI_PUBLIC_URL=UNREACHABLE) for _ in range(2)]
     yield members
     with fleet.database() as connection:
+        # What a frozen member had in its sockets is accepted when it wakes.
+        await eventually(lambda: books.is_settled(connection), HANDED_SECONDS)
         books.assert_right(connection)
     assert not [member for member in members if "Traceback" in member.role.log]
 

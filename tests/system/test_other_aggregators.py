@@ -104,7 +104,7 @@ def test_when_the_first_cannot_the_second_enhances_it(customer, fault):
     customer.gateway.fault("enhance-a", **fault)
     made = customer.output(
         VIDEOS,
-        "",
+        "enhance-a,enhance-b",
         model="enhance-video-1.0",
         video_url=data_url(CLIP, "video/mp4"),
         upscale_factor="2",
