@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,9 @@ from tests.role_processes import running_role
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
+EMBEDDED = ROOT / "core" / "catalog" / "embedded"
+QUICK_POLL_SECONDS = 0.1
+QUICK_JOBS = {"queue_ms": 50, "run_ms": 200}
 
 
 @dataclass
@@ -165,6 +169,20 @@ def running(
             gateway.process.wait(20)
 
 
+def quick_polls(folder: Path) -> Path:
+    """A catalogue file that looks at the demo's jobs more often: most of a job is waiting."""
+    names = [
+        name
+        for file in EMBEDDED.glob("*.toml")
+        for name, fields in tomllib.loads(file.read_text()).get("channels", {}).items()
+        if "poll_seconds" in fields
+    ]
+    path = folder / "quick-polls.toml"
+    tables = [f"[channels.{name}]\npoll_seconds = {QUICK_POLL_SECONDS}\n" for name in names]
+    path.write_text("\n".join(tables))
+    return path
+
+
 @pytest.fixture(scope="session")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One gateway for the tests that leave nothing behind but rows."""
@@ -173,9 +191,10 @@ def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
         running(
             tmp_path_factory.mktemp("gateway"),
             REAPI_GRPC_BIND=f"127.0.0.1,unix:{folder}/core.sock",
+            REAPI_CATALOGUE=str(quick_polls(Path(folder))),
         ) as gateway,
     ):
-        gateway.settings(image="tiny")
+        gateway.settings(image="tiny", **QUICK_JOBS)
         yield gateway
         assert gateway.stop() == 0
         assert "Traceback" not in gateway.log
@@ -192,7 +211,7 @@ def healthy_gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
     """The shared gateway, without faults at the start of every test."""
     yield shared_gateway
     shared_gateway.heal()
-    shared_gateway.settings(image="tiny", latency_ms=0)
+    shared_gateway.settings(image="tiny", latency_ms=0, **QUICK_JOBS)
 
 
 @pytest.fixture(scope="session")
