@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--settle", type=float, default=60.0, help="rest before memory (60)")
     parser.add_argument("--quick", action="store_true", help="1 run of 1 s, 2 s of rest")
     parser.add_argument(
+        "--outputs",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the gateway's outputs there, not beside its database (in TMPDIR)",
+    )
+    parser.add_argument(
         "--command",
         type=shlex.split,
         default=list(DEFAULT_COMMAND),
@@ -92,7 +98,7 @@ async def _run(options: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     plan = _plan(options)
     async with asyncio.timeout(LONGEST_SECONDS):
-        results = await _measure(plan, options.command)
+        results = await _measure(plan, options.command, options.outputs)
     setting = _setting(plan)
     _say(", ".join(f"{name}: {value}" for name, value in setting.items()))
     sys.stdout.write(f"{report(results)}\n")
@@ -101,7 +107,7 @@ async def _run(options: argparse.Namespace) -> None:
         options.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-async def _measure(plan: Plan, command: Sequence[str]) -> Results:
+async def _measure(plan: Plan, command: Sequence[str], outputs_in: Path | None) -> Results:
     split = cores()
     where = Cores(*split) if split else Cores(None, None)
     for sentence in _skipped(where):
@@ -110,6 +116,8 @@ async def _measure(plan: Plan, command: Sequence[str]) -> Results:
     async with AsyncExitStack() as stack:
         stack.enter_context(running_on(where.rest))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="reapi-bench-")))
+        elsewhere = TemporaryDirectory(prefix="reapi-bench-", dir=outputs_in or folder)
+        outputs = Path(stack.enter_context(elsewhere))
         url = await stack.enter_async_context(_static_upstream())
         broken = await stack.enter_async_context(Upstream())
         file = folder / "overlay.toml"
@@ -129,7 +137,7 @@ async def _measure(plan: Plan, command: Sequence[str]) -> Results:
                 proxying(path, upstream, folder, where.measured)
             )
         _say("starting the gateway")
-        gateway = await stack.enter_async_context(serving(command, folder, file, where))
+        gateway = await stack.enter_async_context(serving(command, folder, outputs, file, where))
         idle = pss_bytes(gateway.processes())
         bridges = await _bridges(stack, plan, command, gateway, folder, where)
         runner = Runner(plan, url, nginx, gateway, bridges, _say)

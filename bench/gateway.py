@@ -69,10 +69,10 @@ class Gateway:
 
 @asynccontextmanager
 async def serving(
-    arguments: Sequence[str], folder: Path, overlay: Path, cores: Cores
+    arguments: Sequence[str], folder: Path, outputs: Path, overlay: Path, cores: Cores
 ) -> AsyncIterator[Gateway]:
-    """Run a gateway with *overlay* in *folder*, which must not be in use."""
-    home, outputs, log = _places(folder)
+    """Run a gateway with *overlay* in *folder*, which must not be in use, as *outputs*."""
+    home, log = _places(folder)
     socket = folder / "core.sock"
     with running_on(cores.measured), log.open("wb") as complaints:
         process = await asyncio.create_subprocess_exec(
@@ -97,13 +97,12 @@ async def serving(
             sys.stderr.write(f" code {code}; its last words: {_last_words(log)}\n")
 
 
-def _places(folder: Path) -> tuple[Path, Path, Path]:
-    home, outputs = folder / "home", folder / "outputs"
-    for each in (home, outputs):
-        each.mkdir()
+def _places(folder: Path) -> tuple[Path, Path]:
+    home = folder / "home"
+    home.mkdir()
     for each in (folder, home):
         each.chmod(_PASSABLE)
-    return home, outputs, folder / "gateway.log"
+    return home, folder / "gateway.log"
 
 
 def _environment(home: Path, outputs: Path, overlay: Path, socket: Path) -> dict[str, str]:
