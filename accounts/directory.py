@@ -79,7 +79,7 @@ class KeyDirectory:
         row = KeyRow(*values) if values is not None else None
         if row is not None and proof > float("-inf"):
             if len(self._rows) >= CACHE_SIZE:
-                self._rows.clear()
+                del self._rows[next(iter(self._rows))]  # one key never costs all others a read
             self._rows[public_id] = row
         return row
 

@@ -56,8 +56,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Upstream:
     """A listener on loopback; use it with `async with`."""
 
-    def __init__(self, canned: Answers | None = None, port: int = 0) -> None:
+    def __init__(self, canned: Answers | None = None, port: int = 0, delay: float = 0.0) -> None:
         self.answers = canned or answers()
+        self.delay = delay
+        """Seconds before a small image is answered."""
         self.fault: Fault | None = None
         self.connections: set[_Connection] = set()
         self.port = port
@@ -157,6 +159,10 @@ class _Connection(asyncio.Protocol):
             self._transport.write(answer)
             return
         match shape_of(body):
+            case Shape.SMALL if self._upstream.delay:
+                loop = asyncio.get_running_loop()
+                small = self._answers.small
+                self._later = loop.call_later(self._upstream.delay, self._transport.write, small)
             case Shape.SMALL:
                 self._transport.write(self._answers.small)
             case Shape.LARGE:
@@ -186,8 +192,8 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(_FAULTY[fault])
 
 
-async def _serve(port: int) -> None:
-    async with Upstream(port=port) as upstream:
+async def _serve(port: int, delay: float) -> None:
+    async with Upstream(port=port, delay=delay) as upstream:
         sys.stdout.write(f"{upstream.port}\n")
         sys.stdout.flush()
         # Whoever started it holds the other end: it dies with them.
@@ -198,8 +204,10 @@ def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m bench.upstream", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--delay", type=float, default=0.0, help="of small images, in seconds")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(parser.parse_args().port))
+        options = parser.parse_args()
+        runner.run(_serve(options.port, options.delay))
 
 
 if __name__ == "__main__":

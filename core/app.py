@@ -1,12 +1,13 @@
 """The one place where the core is wired: opens everything in order, closes it in reverse."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from uuid import UUID
 
 import psycopg
@@ -18,7 +19,7 @@ from accounts.directory import KeyDirectory
 from accounts.limits_sql import LimitsSql
 from accounts.registry import Registry
 from billing.ledger_sql import Balances, LedgerSql
-from core.authentication import KeyAuthenticator
+from core.authentication import Doorman, KeyAuthenticator
 from core.catalog.entries import Catalogue
 from core.engine.admission import Admission
 from core.engine.adopted import Adopter
@@ -28,6 +29,7 @@ from core.engine.bookkeeping import Bookkeeper
 from core.engine.callback_urls import CallbackUrls
 from core.engine.callbacks import Callbacks
 from core.engine.catalogue_versions import activate
+from core.engine.channel_watch import ChannelWatch
 from core.engine.engine import Engine
 from core.engine.handouts import Handouts, reachable
 from core.engine.inputs import Inputs
@@ -50,9 +52,10 @@ from core.fetch.caller import CallerFetch
 from core.fetch.lending import Lender
 from core.fetch.result import ResultFetch
 from core.interceptors import Boundary
-from core.keyring import Keyring
+from core.keyring import Keyring, admin_token
 from core.log import BucketProblem, Emit, Stopping, defect
 from core.metrics import Metrics
+from core.model import Channel
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.policy.health import HealthBook
@@ -60,6 +63,7 @@ from core.providers.driver import Driver
 from core.services.admin import AdminService
 from core.services.assets import Assets
 from core.services.billing import BillingService
+from core.services.channels import Channels
 from core.services.convert import Converter
 from core.services.generation import GenerationService
 from core.services.models import ModelService
@@ -71,13 +75,13 @@ from core.webhooks.sending import Manner
 from storage.commits import CommitRejected
 from storage.committer import Committer
 from storage.folder import FolderStore
-from storage.pool import Pool, connection_string, open_pool
+from storage.pool import Connection, Pool, connection_string, open_pool
 from storage.s3 import Bucket, S3Store
 
-ADMIN_PURPOSE = "admin-token"
 STRAY_SECONDS = 31 * 86_400.0
 """When an object in the store that no row knows is deleted: after all that rows know."""
-MAXIMUM_CALLS = 10_000
+MAXIMUM_CALLS = 20_000
+"""Jobs in flight count as well: 10,000 of them leave room for everybody else."""
 STOP_SECONDS = 2.0
 """What voiding the generations that are left may take."""
 MAXIMUM_BYTES = 2 * 1024 * 1024 * 1024
@@ -111,6 +115,7 @@ class Core:
     registry: Registry
     keyring: Keyring
     authenticator: KeyAuthenticator
+    doorman: Doorman
     committer: Committer
     metrics: Metrics
     engine: Engine
@@ -157,11 +162,6 @@ class _Probes:
         self.engine.wish_to_cancel(id_)
 
 
-def admin_token(keyring: Keyring) -> str:
-    """The operator's token: it follows from the server key, so it is stored nowhere."""
-    return f"ra_{keyring.mac(ADMIN_PURPOSE).hex()}"
-
-
 @asynccontextmanager
 async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
     """Everything behind the contract; nothing listens yet. Raises StorageUnavailable."""
@@ -176,37 +176,37 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         lease = LeaseKeeper(LeasesSql(pool))
         await lease.acquire()
         stack.push_async_callback(lease.release)
-        works = await _works(config, stack, _Ground(pool, committer, lease, objects), emit)
-        engine, library, store = works.engine, works.library, works.store
+        ground = _Ground(pool, committer, lease, objects)
+        works = await _works(config, stack, ground, emit)
+        engine, models = works.engine, ModelService(works.catalogue)
         metrics.watch_running(lambda: engine.running)
-        admission = Admission(config.maximum_calls, config.maximum_bytes)
-        registry = Registry(pool)
-        convert, signer = Converter(config.public_url), Signer(config.keyring)
-        assets = Assets(library, store, works.handouts.find)
-        services = Services(
-            GenerationService=GenerationService(
-                engine, library, admission, assets, convert, works.inputs, signer
-            ),
-            ModelService=(models := ModelService(works.catalogue)),
-            BillingService=BillingService(Balances(pool), signer),
-            AdminService=AdminService(registry, committer, config.keyring),
-            WebhookService=WebhookService(engine, works.callbacks, works.office),
+        watch = ChannelWatch(
+            pool, works.fleet, works.catalogue, works.users, config.keyring, metrics, emit
         )
+        await watch.overlay.load()
+        admission = Admission(config.maximum_calls, config.maximum_bytes, emit)
+        registry = Registry(pool)
+        channels = Channels(watch.overlay, works.fleet.health, config.keyring)
+        admin = AdminService(registry, committer, config.keyring, channels)
+        services = _services(config, pool, works, admission, models, admin)
         supervisor = await stack.enter_async_context(Supervisor(emit))
         directory = _listening_directory(config, pool, supervisor)
+        watch.start(supervisor, partial(_dial, config))
         authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
+        doorman = Doorman(authenticator, admission, emit, admin_token(config.keyring))
         health = HealthServicer()
         probes = _Probes(health, objects, Sweeper(pool, objects, emit), engine)
         await probes.set_ready(is_ready=True)
         Upkeep(pool, lease, works.adoption, works.fleet.health, emit, probes).start(supervisor)
         works.office.feeder.start(supervisor)
-        reloading = _reloading(config, pool, [*works.users, models.use], supervisor, emit)
+        reloading = _reloading(config, pool, [watch.use, models.use], supervisor, emit)
         yield Core(
-            boundary=Boundary(authenticator, emit, admin_token(config.keyring)),
+            boundary=Boundary(doorman, emit, admin_token(config.keyring)),
             services=services,
             registry=registry,
             keyring=config.keyring,
             authenticator=authenticator,
+            doorman=doorman,
             committer=committer,
             metrics=metrics,
             engine=engine,
@@ -251,15 +251,18 @@ async def _works(config: CoreConfig, stack: AsyncExitStack, ground: _Ground, emi
     library = Library(reads)
     fleet = Fleet(HealthBook(), Budgets(), random.random)
     books = Bookkeeper(ground.committer, ground.lease.valid_epoch)
-    driver = await stack.enter_async_context(Driver(await stack.enter_async_context(Lender())))
+    lender = await stack.enter_async_context(Lender())
+    driver = await stack.enter_async_context(Driver(lender, limited=_limits(fleet.health)))
     callbacks = Callbacks(config.keyring, config.public_url)
     handouts = Handouts(callbacks, config.public_url, ground.lease.valid_epoch)
     jobs = Jobs(driver, books, emit, random.random, handouts, holds=ground.lease.holds)
+    jobs.renewed = fleet.health.renewed
     mirror = Mirror(store, await stack.enter_async_context(ResultFetch()))
     attempts = Attempts(driver, jobs, mirror, emit, ground.lease.holds)
     urls = CallbackUrls(config.keyring, config.webhook_networks)
     catalogue = reachable(config.catalogue, config.public_url)
     intake = Intake(catalogue, config.keyring, callback_urls=urls)
+    fleet.health.use(catalogue.channels)
     engine = Engine(intake, fleet, attempts, books, library, store, emit)
     inputs = Inputs(await stack.enter_async_context(CallerFetch()))
     adopter = Adopter(catalogue.channels, reads, books, engine, jobs, attempts)
@@ -280,7 +283,35 @@ async def _works(config: CoreConfig, stack: AsyncExitStack, ground: _Ground, emi
         handouts,
         office,
         catalogue,
-        (intake.use, adopter.use),
+        (intake.use, adopter.use, lambda changed: fleet.health.use(changed.channels)),
+    )
+
+
+def _limits(book: HealthBook) -> Callable[[Channel, int, float], None]:
+    """What hears, for the book, what providers say is left of their rate limits."""
+    return lambda channel, left, seconds: book.hear_limit(channel, left, seconds, monotonic())
+
+
+def _services(
+    config: CoreConfig,
+    pool: Pool,
+    works: _Works,
+    admission: Admission,
+    models: ModelService,
+    admin: AdminService,
+) -> Services:
+    """The contract, with what it is served from."""
+    engine, library, signer = works.engine, works.library, Signer(config.keyring)
+    convert = Converter(config.public_url)
+    assets = Assets(library, works.store, works.handouts.find)
+    return Services(
+        GenerationService=GenerationService(
+            engine, library, admission, assets, convert, works.inputs, signer
+        ),
+        ModelService=models,
+        BillingService=BillingService(Balances(pool), signer),
+        AdminService=admin,
+        WebhookService=WebhookService(engine, works.callbacks, works.office),
     )
 
 
@@ -339,10 +370,13 @@ def _once_each(emit: Emit) -> Callable[[UUID, CommitRejected], None]:
 def _listening_directory(config: CoreConfig, pool: Pool, supervisor: Supervisor) -> KeyDirectory:
     """The directory of keys, and the loop that hears of revocations."""
     directory = KeyDirectory(pool)
-    conninfo = connection_string(config.database_url, "reapi-keys")
-    supervisor.run("keys", lambda: directory.listen(lambda: _connect(conninfo)))
+    supervisor.run("keys", lambda: directory.listen(_dial(config, "reapi-keys")))
     return directory
 
 
-async def _connect(conninfo: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+def _dial(
+    config: CoreConfig, name: str
+) -> Callable[[], Awaitable[psycopg.AsyncConnection[tuple[object, ...]]]]:
+    """What opens a connection of its own, for whoever listens."""
+    conninfo = connection_string(config.database_url, name)
+    return lambda: Connection.connect(conninfo, autocommit=True)

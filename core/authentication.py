@@ -3,14 +3,22 @@
 import hmac
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
+from uuid import UUID
 
 from accounts.directory import KeyDirectory, KeyRow
 from accounts.keys import KeyText, parse_key
 from core.caller import Caller
+from core.engine.admission import RETRY_SECONDS, Admission
 from core.errors import GatewayError, Reason
+from core.interceptors import Authenticator
 from core.keyring import Keyring
+from core.log import Emit, RequestShed
+from core.policy.admission import Strangers
 
 PURPOSE = "api-key"
+KNOWN = 20_000
+"""Credentials that are remembered as good: about 3 MB. Who is forgotten is a stranger once."""
 
 
 class KeyAuthenticator:
@@ -48,3 +56,69 @@ class KeyAuthenticator:
 def digest_of(keyring: Keyring, key: KeyText) -> bytes:
     """What is stored of a new key."""
     return keyring.mac(PURPOSE, key.public_id.encode(), key.secret.encode())
+
+
+class Doorman:
+    """An `Authenticator` before another one: keeps guesses and floods away from it.
+
+    Knows the credentials that were found good here lately, by a digest that means nothing
+    outside this process, never by their text. Everybody else is a stranger.
+    """
+
+    def __init__(
+        self,
+        inner: Authenticator,
+        admission: Admission,
+        emit: Emit,
+        operator: str,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._inner = inner
+        self._admission = admission
+        self._emit = emit
+        self._operator = hash(operator)
+        self._now = now
+        self._strangers = Strangers(now())
+        self._known: dict[int, UUID] = {}
+        """Their keys; the one that was learned first is forgotten first."""
+
+    async def authenticate(self, token: str) -> Caller:
+        """As the other one does; OVERLOADED when too many guess at the same time."""
+        digest = hash(token)  # keyed: PYTHONHASHSEED is random in every process
+        is_known = digest in self._known
+        if not is_known and (error := self._shut()) is not None:
+            raise error
+        try:
+            caller = await self._inner.authenticate(token)
+        except GatewayError as error:
+            if error.reason is Reason.API_KEY_INVALID:
+                self._known.pop(digest, None)
+                self._strangers.failed()
+            raise
+        if not is_known:
+            if len(self._known) >= KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[digest] = caller.key_id
+        return caller
+
+    def glance(self, token: str, starts: bool) -> GatewayError | None:  # noqa: FBT001 (a callback)
+        """The error for a request with *token*, where it is certain by now; microseconds.
+
+        *starts* says whether it would start a generation. None promises nothing.
+        """
+        digest = hash(token)
+        key = self._known.get(digest)
+        if key is None:
+            return None if digest == self._operator else self._shut()
+        return self._admission.glance(key) if starts else None
+
+    def _shut(self) -> GatewayError | None:
+        if self._strangers.may_try(self._now()):
+            return None
+        self._emit(RequestShed("strangers"))
+        return GatewayError(
+            Reason.OVERLOADED,
+            "The gateway is busy with credentials that are not good; try again in a moment.",
+            retry_after=RETRY_SECONDS,
+            metadata={"resource": "strangers"},
+        )

@@ -188,6 +188,7 @@ _DESCRIPTIONS: Mapping[Reason, str] = {
     ),
     Reason.STORAGE_UNAVAILABLE: "The output could not be stored.",
     Reason.CANCELLED: "The generation was cancelled.",
+    Reason.DEADLINE_EXCEEDED: "The time that was given for the request is over.",
     Reason.INTERNAL: "The gateway failed.",
 }
 

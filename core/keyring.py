@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KEY_BYTES = 32
+_ADMIN = "admin-token"
 _AT_ONCE = 64 * 1024
 """Up to so many bytes are joined first, which costs less than one call for each part."""
 
@@ -49,6 +50,11 @@ def _mac(key: bytes, purpose: str, parts: Sequence[bytes]) -> bytes:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()
+
+
+def admin_token(keyring: Keyring) -> str:
+    """The operator's token: it follows from the server key, so it is stored nowhere."""
+    return f"ra_{keyring.mac(_ADMIN).hex()}"
 
 
 def open_keyring(path: Path) -> Keyring:

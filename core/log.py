@@ -59,6 +59,7 @@ class AttemptEnded(Event):
     phase: str
     http_status: int
     milliseconds: float
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,106 @@ class ChannelRecovered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialCooled(Event):
+    """A credential of a channel will not be used for a while; the others are."""
+
+    channel: str
+    credential: str
+    """Where the catalogue says it is."""
+    fault: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRecovered(Event):
+    """A live probe found a credential good again."""
+
+    channel: str
+    credential: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelAlert(Event):
     """An operator must act: a channel's credential is refused or its balance is spent."""
 
     channel: str
     fault: str
+    credential: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelControlled(Event):
+    """What an operator said about a channel holds in this process from now on."""
+
+    channel: str
+    admission: str
+    weight: int
+    """0: the catalogue's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlsUnheard(Event):
+    """Changes of channels cannot be read: those that were heard last go on to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalHeard(Event):
+    """Another process told something about a channel: `ejected`, `recovered`, `credential`."""
+
+    channel: str
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostLost(Event):
+    """The operator bears what a provider bills for an attempt that no caller pays for."""
+
+    channel: str
+    model: str
+    account: str
+    """`hedge`: a hedge that lost; `risk`: a refusal, a cancel or a late bill."""
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeEnded(Event):
+    """A second attempt, begun beside one that took long, has ended."""
+
+    channel: str
+    """Of the second one."""
+    model: str
+    outcome: str
+    """`won`, `lost`, or `failed`: neither delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestShed(Event):
+    """A request was refused because this process has enough: of which resource."""
+
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded(Event):
+    """Requests were refused because this process has enough; told once a minute at most."""
+
+    requests: int
+    """Since the last record of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDown(Event):
+    """None of a model's channels is open and healthy."""
+
+    model: str
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecovered(Event):
+    """A model has a channel again."""
+
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +316,16 @@ def _safe(value: object) -> object:
 _LEVELS: Mapping[type[Event], int] = {
     CallEnded: LEVELS["debug"],
     RouteEnded: LEVELS["debug"],
+    RequestShed: LEVELS["debug"],
+    HedgeEnded: LEVELS["debug"],
+    SignalHeard: LEVELS["debug"],
+    ControlsUnheard: LEVELS["warning"],
+    Overloaded: LEVELS["error"],
+    ModelDown: LEVELS["error"],
     GenerationEnded: LEVELS["debug"],
     AttemptEnded: LEVELS["warning"],
     ChannelEjected: LEVELS["warning"],
+    CredentialCooled: LEVELS["warning"],
     Adopted: LEVELS["warning"],
     LeaseLost: LEVELS["warning"],
     BucketProblem: LEVELS["warning"],

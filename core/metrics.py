@@ -14,7 +14,18 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from core.log import AttemptEnded, CallEnded, Defect, Emit, Event, GenerationEnded, RouteEnded
+from core.log import (
+    AttemptEnded,
+    CallEnded,
+    CostLost,
+    Defect,
+    Emit,
+    Event,
+    GenerationEnded,
+    RequestShed,
+    RouteEnded,
+    SignalHeard,
+)
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 """Upper bounds of the buckets for how long attempts took."""
@@ -33,7 +44,10 @@ class Metrics(Collector):
         self._requests: Counter[tuple[str, ...]] = Counter()
         self._generations: Counter[tuple[str, ...]] = Counter()
         self._attempts: Counter[tuple[str, ...]] = Counter()
-        self._seconds: dict[str, _Times] = {}
+        self._seconds: dict[tuple[str, str], _Times] = {}
+        self._costs: Counter[tuple[str, ...]] = Counter()
+        self._shed: Counter[tuple[str, ...]] = Counter()
+        self._signals: Counter[tuple[str, ...]] = Counter()
         self._defects = 0
         self._running: Callable[[], float] = lambda: 0.0
         self.registry.register(self)
@@ -42,6 +56,11 @@ class Metrics(Collector):
         """Show how many generations run, asked for at each scrape."""
         self._running = running
 
+    @property
+    def shed(self) -> int:
+        """How many requests were refused because this process has enough."""
+        return self._shed.total()
+
     def observe(self, event: Event) -> None:
         """Count one event."""
         if isinstance(event, CallEnded):
@@ -49,13 +68,20 @@ class Metrics(Collector):
         elif isinstance(event, RouteEnded):
             self._requests[event.route, str(event.status)] += 1
         elif isinstance(event, AttemptEnded):
-            self._attempts[event.channel, event.fault] += 1
-            times = self._seconds.get(event.channel)
+            self._attempts[event.channel, event.operation, event.fault] += 1
+            what = event.channel, event.operation
+            times = self._seconds.get(what)
             if times is None:
-                times = self._seconds[event.channel] = _Times()
+                times = self._seconds[what] = _Times()
             times.add(event.milliseconds / 1000)
         elif isinstance(event, GenerationEnded):
             self._generations[event.model, event.channel, event.state, event.reason] += 1
+        elif isinstance(event, CostLost):
+            self._costs[event.account, event.channel] += event.micros
+        elif isinstance(event, RequestShed):
+            self._shed[event.resource,] += 1
+        elif isinstance(event, SignalHeard):
+            self._signals[event.channel, event.signal] += 1
         elif isinstance(event, Defect):
             self._defects += 1
 
@@ -72,15 +98,33 @@ class Metrics(Collector):
         yield _counter(
             "reapi_attempts",
             "Attempts ended, by fault; empty means delivered",
-            ("channel", "fault"),
+            ("channel", "operation", "fault"),
             self._attempts,
         )
         family = HistogramMetricFamily(
-            "reapi_attempt_seconds", "How long attempts took", labels=("channel",)
+            "reapi_attempt_seconds", "How long attempts took", labels=("channel", "operation")
         )
-        for channel, times in self._seconds.items():
-            family.add_metric([channel], times.buckets(), times.total)
+        for what, times in self._seconds.items():
+            family.add_metric(what, times.buckets(), times.total)
         yield family
+        yield _counter(
+            "reapi_lost_cost_micros",
+            "What providers bill and no caller pays, in millionths of a US dollar: hedge or risk",
+            ("account", "channel"),
+            self._costs,
+        )
+        yield _counter(
+            "reapi_requests_shed",
+            "Requests refused because this process has enough, by resource",
+            ("resource",),
+            self._shed,
+        )
+        yield _counter(
+            "reapi_channel_signals",
+            "What other processes told about channels",
+            ("channel", "signal"),
+            self._signals,
+        )
         yield _counter("reapi_defects", "Unexpected errors", (), Counter({(): self._defects}))
         yield GaugeMetricFamily(
             "reapi_generations_running", "Generations running here", self._running()

@@ -1,7 +1,7 @@
 """The words of the gateway: frozen values that every part speaks."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -239,6 +239,16 @@ class Channel:
     """Words that only the dialect understands."""
     links: frozenset[Role] = frozenset()
     """Inputs of these roles are told by a link, which the gateway makes."""
+    credential_name: str = ""
+    """Where the catalogue says that `credential` is: `env:NAME` or `file:name`. No secret."""
+    credentials: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False)
+    """All of them by name, `credential` too: they take turns (`using`)."""
+
+    def using(self, name: str) -> "Channel":
+        """The same, called with the credential of that name, if it still has it."""
+        if name == self.credential_name or name not in self.credentials:
+            return self
+        return replace(self, credential=self.credentials[name], credential_name=name)
 
     def upstream_of(self, ask: Ask) -> str:
         """The provider's name of the model that serves *ask*."""

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from core.catalog.loader import Catalogue, embedded_files, load, shipped_files
 from core.engine.reloading import Stamps
@@ -37,21 +38,23 @@ class CatalogueFiles:
 
     def __init__(self, settings: Settings, simulator: Mapping[str, str] | None) -> None:
         files = shipped_files() if simulator is None else embedded_files()
-        self._watched = settings.catalogue
+        self._watched: Sequence[Path] = settings.catalogue
+        self._credentials: Sequence[Path] = ()
         self._files = [*files, *settings.catalogue]
         self._environment = {**settings.environment, **(simulator or {})}
 
     def read(self) -> Catalogue:
         """Load them, and tell what is left out; raises CatalogueError."""
         catalogue = load(self._files, self._environment)
+        self._credentials = catalogue.credential_files
         for note in brief(catalogue.notes):
             self.tell(note)
         return catalogue
 
     def stamps(self) -> Stamps:
-        """How the operator's files stand."""
+        """How the operator's files stand, and those that hold credentials."""
         found: list[tuple[int, int, int] | None] = []
-        for file in self._watched:
+        for file in (*self._watched, *self._credentials):
             try:
                 stat = file.stat()
             except OSError:

@@ -10,20 +10,24 @@ from pathlib import Path
 import uvloop
 
 import rest_bridge.settings
-from core.keyring import KeyringError, open_keyring
+from core.keyring import KeyringError, admin_token, open_keyring
 from core.settings import Settings, SettingsError, process_environment
 from gateway.hardening import (
     UnsafeEnvironment,
     forbid_core_dumps,
     keep_freed_memory,
     refuse_tracing,
+    use_descriptors,
 )
 from gateway.process import ServeError
+from gateway.simulate_options import add_simulate
 
 # ruff: noqa: PLC0415 - each role loads only its own parts: a bridge no database driver
 
 EXIT_USAGE = 2
 EXIT_FAILURE = 1
+_WEIGHT_DIGITS = 9
+"""What the contract's number has room for; the gateway takes less."""
 
 _OF_ALL = "REAPI_BIND, REAPI_HTTP_PORT, REAPI_LOG_LEVEL"
 _OF_CORE = (
@@ -48,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         refuse_tracing(env)
         forbid_core_dumps()
         keep_freed_memory()
+        use_descriptors()
         return command(options, env)
     except (SettingsError, rest_bridge.settings.SettingsError, UnsafeEnvironment) as error:
         print(f"reapi: {error}", file=sys.stderr)
@@ -81,8 +86,6 @@ def _bridge(_: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _admin_token(_: argparse.Namespace, env: Mapping[str, str]) -> int:
-    from core.app import admin_token
-
     print(admin_token(open_keyring(Settings.from_env(env).secret_file)))
     return 0
 
@@ -98,6 +101,31 @@ def _catalog_show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
     overlays = Settings.from_env(env).catalogue
     return show(overlays, env, options.model, as_json=options.as_json)
+
+
+def _channels_list(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from gateway.channels_command import list_channels
+
+    wish = options.model
+    return list_channels(env, options.core, wish, every=options.every, as_json=options.as_json)
+
+
+def _channels_show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from gateway.channels_command import show_channel
+
+    return show_channel(env, options.core, options.name, as_json=options.as_json)
+
+
+def _channels_admit(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from gateway.channels_command import admit
+
+    return admit(env, options.core, options.name, options.channels, as_json=options.as_json)
+
+
+def _channels_weight(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from gateway.channels_command import weigh
+
+    return weigh(env, options.core, options.name, options.weight, as_json=options.as_json)
 
 
 def _run(role: Coroutine[object, object, int], *usage_errors: type[Exception]) -> int:
@@ -118,35 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serving = commands.add_parser(
-        "serve",
-        help="run everything in one process",
-        description="Run the gRPC core and the REST bridge in one process, with an embedded "
-        "PostgreSQL unless REAPI_DATABASE_URL is set.",
-        epilog=f"Variables: {_OF_ALL}, {_OF_CORE}.",
-    )
-    serving.set_defaults(run=_serve)
-    serving.add_argument(
-        "--demo",
-        action="store_true",
-        help="serve from the simulator instead of real providers, and make demo keys",
-    )
-    commands.add_parser(
-        "core",
-        help="run the gRPC core alone, for bridges and native callers",
-        description="Run the gRPC core without REST: on TCP with TLS, on loopback, or on a Unix "
-        "socket (REAPI_GRPC_BIND). Its HTTP port answers /healthz, /readyz and /metrics only. "
-        "Links to outputs start with REAPI_PUBLIC_URL, which must be set.",
-        epilog=f"Variables: {_OF_ALL}, {_OF_CORE}.",
-    ).set_defaults(run=_core)
-    commands.add_parser(
-        "bridge",
-        help="run the REST bridge alone, in front of a core elsewhere",
-        description="Run REST in front of the core at REAPI_CORE (host:port, or unix:/path). It "
-        "needs neither a database nor secrets, and answers 503 while core is away. TLS "
-        "(REAPI_CORE_TLS_CA) is required unless core is on this machine.",
-        epilog=f"Variables: {_OF_ALL}, {_OF_BRIDGE}.",
-    ).set_defaults(run=_bridge)
+    _add_roles(commands.add_parser)
     commands.add_parser(
         "admin-token",
         help="print the operator's token",
@@ -159,7 +159,59 @@ def _parser() -> argparse.ArgumentParser:
         "those of REAPI_CATALOGUE laid over them. Nothing is started.",
     )
     _add_catalog(catalog)
+    add_simulate(
+        commands.add_parser(
+            "simulate",
+            help="replay what happened under another policy",
+            description="Record a trace of this gateway, or make one, and replay it through the "
+            "gateway's own policy machines on virtual time. Nothing is sent to anybody.",
+        )
+    )
+    _add_channels(
+        commands.add_parser(
+            "channels",
+            help="list, drain, disable and re-weight the channels of a running gateway",
+            description="Ask a running gateway over gRPC, as its operator. Where it is follows "
+            "from its own variables (REAPI_HOME, REAPI_GRPC_BIND, REAPI_GRPC_PORT), or is "
+            "REAPI_CORE, with TLS as for a bridge. The token is REAPI_ADMIN_TOKEN, or follows "
+            "from the gateway's REAPI_SECRET_FILE. What is changed holds in every process within "
+            "a second, outlives restarts and reloads, and is noted in the audit log.",
+        )
+    )
     return parser
+
+
+def _add_roles(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what serves."""
+    serving = add(
+        "serve",
+        help="run everything in one process",
+        description="Run the gRPC core and the REST bridge in one process, with an embedded "
+        "PostgreSQL unless REAPI_DATABASE_URL is set.",
+        epilog=f"Variables: {_OF_ALL}, {_OF_CORE}.",
+    )
+    serving.set_defaults(run=_serve)
+    serving.add_argument(
+        "--demo",
+        action="store_true",
+        help="serve from the simulator instead of real providers, and make demo keys",
+    )
+    add(
+        "core",
+        help="run the gRPC core alone, for bridges and native callers",
+        description="Run the gRPC core without REST: on TCP with TLS, on loopback, or on a Unix "
+        "socket (REAPI_GRPC_BIND). Its HTTP port answers /healthz, /readyz and /metrics only. "
+        "Links to outputs start with REAPI_PUBLIC_URL, which must be set.",
+        epilog=f"Variables: {_OF_ALL}, {_OF_CORE}.",
+    ).set_defaults(run=_core)
+    add(
+        "bridge",
+        help="run the REST bridge alone, in front of a core elsewhere",
+        description="Run REST in front of the core at REAPI_CORE (host:port, or unix:/path). It "
+        "needs neither a database nor secrets, and answers 503 while core is away. TLS "
+        "(REAPI_CORE_TLS_CA) is required unless core is on this machine.",
+        epilog=f"Variables: {_OF_ALL}, {_OF_BRIDGE}.",
+    ).set_defaults(run=_bridge)
 
 
 def _add_catalog(parser: argparse.ArgumentParser) -> None:
@@ -184,6 +236,48 @@ def _add_catalog(parser: argparse.ArgumentParser) -> None:
     showing.add_argument("model", nargs="?", default="", metavar="MODEL")
     showing.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
     showing.set_defaults(run=_catalog_show)
+
+
+def _add_channels(parser: argparse.ArgumentParser) -> None:
+    """Add what can be done with channels."""
+    channels = parser.add_subparsers(dest="channels", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--core", default="", metavar="ADDRESS", help="host:port or unix:/path; else REAPI_CORE"
+    )
+    common.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    listing = channels.add_parser("list", parents=[common], help="all channels, with their health")
+    listing.add_argument("--model", default="", metavar="MODEL", help="only those that serve it")
+    listing.add_argument(
+        "--all", action="store_true", dest="every", help="also those that cannot be used here"
+    )
+    listing.set_defaults(run=_channels_list)
+    for name, text, command in (
+        ("show", "one channel, with the health of each operation", _channels_show),
+        ("drain", "no new attempts; what runs is finished", _channels_admit),
+        ("disable", "no new attempts; recorded jobs are still followed", _channels_admit),
+        ("open", "take requests again", _channels_admit),
+        ("weight", "its share among channels of one priority", _channels_weight),
+    ):
+        one = channels.add_parser(name, parents=[common], help=text, description=f"{text}.")
+        one.add_argument("name", metavar="CHANNEL")
+        one.set_defaults(run=command)
+        if name == "weight":
+            one.add_argument(
+                "weight",
+                metavar="WEIGHT",
+                type=_weight,
+                help="a whole number above 0, or `catalogue` for the one that is written there",
+            )
+
+
+def _weight(text: str) -> int:
+    """What `weight` takes; 0 stands for the catalogue's."""
+    if text == "catalogue":
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= _WEIGHT_DIGITS and int(text) > 0):
+        raise argparse.ArgumentTypeError("must be a whole number above 0, or `catalogue`")
+    return int(text)
 
 
 def _version() -> str:

@@ -5,6 +5,7 @@ import resource
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 
 from core.log import Defect, Emit, frames
@@ -14,6 +15,9 @@ _PR_SET_DUMPABLE = 4
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP_BYTES = 64 << 20
 _MAP_BYTES = 32 << 20
+
+_DESCRIPTORS = 65_536
+"""Two for each of the most requests that a process takes on, and as many for jobs and idle ones."""
 
 _TRACING = ("GRPC_TRACE", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONFAULTHANDLER")
 
@@ -51,6 +55,18 @@ def keep_freed_memory() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(_M_MMAP_THRESHOLD, _MAP_BYTES)
             libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+
+
+def use_descriptors() -> None:
+    """Let the process open as many sockets as it needs, where the system allows it.
+
+    Shells and services begin with 1,024, which a thousand callers and their upstreams use up.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def hide_messages_of_exceptions(emit: Emit) -> None:

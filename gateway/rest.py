@@ -1,22 +1,33 @@
 """The REST bridge on a bound socket: its reports become typed events."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from grpc import aio
 
+from core.errors import GatewayError
 from core.log import Defect, Emit, RouteEnded, Started
 from rest_bridge.app import create_app
 from rest_bridge.asgi import ASGIApp
 from rest_bridge.server import HttpServer
-from rest_bridge.settings import BridgeSettings, Served
+from rest_bridge.settings import BridgeSettings, Served, TurnedAway, welcome
 from rest_bridge.settings import Defect as BridgeDefect
+
+Glance = Callable[[str, bool], GatewayError | None]
+"""The error for a request with a credential, where core knows it before it is asked."""
 
 
 async def serve_rest(
-    listener: socket.socket, channel: aio.Channel, emit: Emit, extra: Mapping[str, ASGIApp]
+    listener: socket.socket,
+    channel: aio.Channel,
+    emit: Emit,
+    extra: Mapping[str, ASGIApp],
+    glance: Glance | None = None,
 ) -> HttpServer:
-    """Serve REST, calling core over *channel*; the caller stops what is returned."""
+    """Serve REST, calling core over *channel*; the caller stops what is returned.
+
+    *glance* is that of a core in the same process.
+    """
 
     def report(found: BridgeDefect) -> None:
         emit(Defect(found.endpoint or "rest", found.error_type, "/".join(found.frames)[-96:]))
@@ -24,8 +35,24 @@ async def serve_rest(
     def served(request: Served) -> None:
         emit(RouteEnded(request.endpoint, request.status, request.request_id, request.milliseconds))
 
-    settings = BridgeSettings(report_defect=report, report_route=served)
+    settings = BridgeSettings(
+        report_defect=report,
+        report_route=served,
+        turned_away=welcome if glance is None else _turning_away(glance),
+    )
     return await serve_app(listener, create_app(channel, settings, extra), emit, "rest")
+
+
+def _turning_away(glance: Glance) -> Callable[[str, bool], TurnedAway | None]:
+    """What core would say, in the bridge's words."""
+
+    def turned_away(credential: str, starts: bool) -> TurnedAway | None:  # noqa: FBT001 (a callback)
+        error = glance(credential, starts)
+        if error is None:
+            return None
+        return TurnedAway(str(error.reason), error.message, error.retry_after, error.metadata)
+
+    return turned_away
 
 
 async def serve_app(listener: socket.socket, app: ASGIApp, emit: Emit, part: str) -> HttpServer:

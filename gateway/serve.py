@@ -69,6 +69,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, emit: Emit, *, demo: 
         LocalChannel(_local_server(core, stack, emit)),
         emit,
         {"/metrics": metrics_app(core.metrics, core.admin_token)},
+        core.doorman.glance,
     )
     stack.push_async_callback(rest.stop, CALL_GRACE_SECONDS)
     if simulator is not None:

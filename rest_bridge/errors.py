@@ -19,6 +19,7 @@ _PARAMETER_NAMES: Mapping[str, str] = {
     "partial_count": "partial_images",
     "end_user_id": "user",
     "inputs": "image",
+    "routing": "x-reapi-routing",
 }
 """What a parameter of the contract is called in OpenAI's dialect, where that differs."""
 
@@ -77,7 +78,7 @@ RENDERINGS: Mapping[str, Row] = {
     "OVERLOADED":                 Row(503, _SERVER, "overloaded", retry_after=True),
     "STORAGE_UNAVAILABLE":        Row(503, _SERVER, "storage_unavailable", retry_after=True),
     "INTERNAL":                   Row(500, _SERVER, "internal_error"),
-    "DEADLINE_EXCEEDED":          Row(504, _SERVER, "deadline_exceeded"),
+    "DEADLINE_EXCEEDED":          Row(504, _SERVER, "deadline_exceeded", should_retry=False),
     "STILL_RUNNING":              Row(504, _SERVER, "still_running", should_retry=False),
     "CONTENT_POLICY_VIOLATION":   Row(400, _IMAGE, "moderation_blocked"),
     "UPSTREAM_REJECTED":          Row(400, _CALLER, "upstream_rejected"),
@@ -124,7 +125,7 @@ MESSAGES: Mapping[str, str] = {
     "OVERLOADED": "The gateway is overloaded. Try again later.",
     "STORAGE_UNAVAILABLE": "The gateway is unavailable for a moment. Try again later.",
     "INTERNAL": "The gateway failed. Nothing was charged.",
-    "DEADLINE_EXCEEDED": "The request was not accepted in time.",
+    "DEADLINE_EXCEEDED": "The time given for the request is over. Nothing was charged.",
     "STILL_RUNNING": "The generation is still running. Fetch it by its id.",
     "CONTENT_POLICY_VIOLATION": "The request was refused by a safety system. Nothing was charged.",
     "UPSTREAM_REJECTED": "The provider refused the request. Nothing was charged.",

@@ -45,7 +45,7 @@ async def relay(stream: ServerStream[Message], exchange: Exchange) -> None:
 
     Events of a generation have their `seq` as id, so that `Last-Event-ID` resumes. A
     browser's EventSource comes back by itself after the last event, too: 204 tells it
-    to stop.
+    to stop. A generation's events that end without the terminal one were cut: that is an error.
     """
 
     async def send(data: bytes) -> None:
@@ -57,14 +57,18 @@ async def relay(stream: ServerStream[Message], exchange: Exchange) -> None:
         await send(PING)
 
     seconds = exchange.settings.heartbeat_seconds
+    is_unended = False
     try:
         while True:
             message = await with_heartbeat(stream.read(), ping, seconds, lambda: seconds + 1.0)
             if message is None:
+                if is_unended:
+                    raise ApiError("INTERNAL")
                 break
             await send(_frame(message))
             if _is_terminal(message):
                 break
+            is_unended = isinstance(message, generation_service_pb2.WatchGenerationResponse)
     except ApiError as error:
         if not exchange.started:
             raise

@@ -155,6 +155,11 @@ class Exchange:
             )
         return text
 
+    def timeout(self) -> str:
+        """The `x-reapi-timeout` as it came, which core judges; empty if there is none."""
+        text = self.headers.get(b"x-reapi-timeout", b"").decode("latin-1").strip()
+        return text if text.isascii() and text.isprintable() and len(text) < 32 else "?"
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises REQUEST_TOO_LARGE above *limit* bytes, REQUEST_TIMEOUT."""
         reading = self._begin_body(limit)

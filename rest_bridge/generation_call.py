@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # the class exists in the stub file only
 
 _CHUNK = 64 * 1024
 _ABANDON_SECONDS = 5.0
+_ANSWER_SECONDS = 1.0
+"""How much longer than its caller a call waits for core's word that the time is over."""
 
 Event = generation_service_pb2.GenerationEvent
 
@@ -57,8 +59,14 @@ class GenerationCall:
         self._stub = stub
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + settings.sync_seconds
         self._metadata = exchange.metadata()
+        patience = settings.sync_seconds
+        if timeout := exchange.timeout():
+            # No deadline of the call: core ends the generation by it, and says so in time.
+            self._metadata = (*self._metadata, ("x-reapi-timeout", timeout))
+            if timeout.replace(".", "", 1).isdigit():
+                patience = min(patience, float(timeout) + _ANSWER_SECONDS)
+        self._deadline = self._loop.time() + patience
         self._completed = False
         """Whether the answer is known and core's part of it done."""
         self._until_accepted = False

@@ -13,6 +13,7 @@ from reapi.v1 import generation_service_pb2, parameters_pb2
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
 from rest_bridge.json_values import param_value
+from rest_bridge.routing_header import routing
 
 _INLINE_MODELS = ("gpt-image", "chatgpt-image")
 """Models whose users expect base64 when they name no response_format; the rest get URLs."""
@@ -194,30 +195,3 @@ def _check(request: ImageRequest) -> None:
             "Invalid value for 'partial_images': expected 0 to 3.",
             parameter="partial_images",
         )
-
-
-_ROUTING_KEYS: Mapping[str, str] = {
-    "only": "only_channels",
-    "exclude": "excluded_channels",
-    "region": "regions",
-}
-
-
-def routing(exchange: Exchange) -> generation_service_pb2.RoutingPreference | None:
-    """The header `x-reapi-routing`: `only=a,b; exclude=c; region=eu`."""
-    value = exchange.headers.get(b"x-reapi-routing")
-    if value is None:
-        return None
-    preference = generation_service_pb2.RoutingPreference()
-    for item in value.decode("latin-1").split(";"):
-        key, equals, names = item.partition("=")
-        target = _ROUTING_KEYS.get(key.strip())
-        if target is None or not equals:
-            raise ApiError(
-                "INVALID_PARAMETER",
-                "The header x-reapi-routing takes `only=`, `exclude=` and `region=`, "
-                "separated by semicolons.",
-                parameter="x-reapi-routing",
-            )
-        getattr(preference, target).extend(n.strip() for n in names.split(",") if n.strip())
-    return preference

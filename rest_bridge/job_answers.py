@@ -85,7 +85,7 @@ def video_page(generations: Sequence[Generation], *, more: bool) -> bytes:
 
 def submitted_task(generation: Generation) -> bytes:
     """The JSON that answers a submission (reapi.md 2.3): `id`, and `data` for older samples."""
-    id_, status = _task_id(generation), _task_status(generation)
+    id_, status = task_id(generation), task_status(generation)
     return orjson.dumps(
         {
             "id": id_,
@@ -99,10 +99,10 @@ def submitted_task(generation: Generation) -> bytes:
 
 def task(generation: Generation) -> bytes:
     """The JSON of a task (reapi.md 2.4); `output` is null until it is completed."""
-    status = _task_status(generation)
+    status = task_status(generation)
     return orjson.dumps(
         {
-            "id": _task_id(generation),
+            "id": task_id(generation),
             "model": generation.model,
             "status": status,
             "created_at": generation.create_time.seconds,
@@ -140,11 +140,13 @@ def _seconds(generation: Generation) -> str | None:
     return f"{whole}.{rest:03d}".rstrip("0") if rest else str(whole)
 
 
-def _task_id(generation: Generation) -> str:
+def task_id(generation: Generation) -> str:
+    """The id in /api/v1."""
     return "task_" + generation.name.removeprefix("generations/")
 
 
-def _task_status(generation: Generation) -> str:
+def task_status(generation: Generation) -> str:
+    """Where it stands, in reAPI's three words."""
     return _TASK_STATUS.get(generation.state, "processing")
 
 

@@ -13,8 +13,9 @@ from reapi.v1 import generation_service_pb2, parameters_pb2
 from rest_bridge.attachments import Attachment, place, wrong_type
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
-from rest_bridge.image_fields import Home, Known, check_width, routing
+from rest_bridge.image_fields import Home, Known, check_width
 from rest_bridge.json_values import param_value
+from rest_bridge.routing_header import routing
 
 MAXIMUM_INPUTS: Final = 32
 """Files and links of one request: as many attachments as core takes."""

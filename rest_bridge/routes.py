@@ -29,7 +29,23 @@ class Route:
 
     template: str
     handler: Handler
+    starts: bool = False
+    """Whether it starts a generation."""
 
+
+STARTS = frozenset(
+    {
+        "/v1/images/generations",
+        "/v1/images/edits",
+        "/v1/audio/speech",
+        "/v1/videos",
+        "/api/v1/images/generations",
+        "/api/v1/videos/generations",
+        "/api/v1/audio/generations",
+        "/api/v1/generations",
+    }
+)
+"""Where a POST starts a generation."""
 
 NOT_BUILT: Sequence[tuple[str, str]] = (
     ("POST", "/images/variations"),
@@ -102,7 +118,7 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
         *built,
         *((method, path, credentials.refuse) for method, path in NOT_BUILT),
     ):
-        route = Route(f"/v1{path}", handler)
+        route = _route(method, f"/v1{path}", handler)
         # A base_url without /v1 is a common mistake: forgive it.
         for template in (route.template, path):
             router.add(method, template, route)
@@ -111,17 +127,24 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
         ("POST", "/api/v1/videos/generations", tasks.create),
         ("POST", "/api/v1/audio/generations", tasks.create),
         ("GET", "/api/v1/tasks/{id}", tasks.get),
-        ("GET", "/media/{path=**}", media.read),
-        ("HEAD", "/media/{path=**}", media.read),
+        ("GET", "/api/v1/tasks/{id}/trace", tasks.trace),
         ("POST", "/callbacks/{channel}/{token}", Callbacks(channel).ingest),
-        ("GET", "/healthz", health.alive),
-        ("HEAD", "/healthz", health.alive),
-        ("GET", "/readyz", health.ready),
-        ("HEAD", "/readyz", health.ready),
+        *_read("/media/{path=**}", media.read),
+        *_read("/healthz", health.alive),
+        *_read("/readyz", health.ready),
         *((method, template, credentials.refuse) for method, template in NOT_BUILT_TASKS),
     ):
-        router.add(method, template, Route(template, handler))
+        router.add(method, template, _route(method, template, handler))
     for binding in bindings():
         transcoder = Transcoder(channel, binding, credentials)
-        router.add(binding.method, binding.template, Route(binding.template, transcoder))
+        route = _route(binding.method, binding.template, transcoder)
+        router.add(binding.method, binding.template, route)
     return router
+
+
+def _read(template: str, handler: Handler) -> Sequence[tuple[str, str, Handler]]:
+    return (("GET", template, handler), ("HEAD", template, handler))
+
+
+def _route(method: str, template: str, handler: Handler) -> Route:
+    return Route(template, handler, starts=method == "POST" and template in STARTS)

@@ -43,6 +43,22 @@ class Served:
     milliseconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Why a request is refused before anything is done for it."""
+
+    reason: str
+    """The name of a `reapi.v1.ErrorReason`."""
+    message: str
+    retry_after: float | None
+    metadata: Mapping[str, str]
+
+
+def welcome(_credential: str, _starts: bool) -> TurnedAway | None:  # noqa: FBT001 (a callback)
+    """Turn nobody away: core will, where it must."""
+    return None
+
+
 def ignore_route(_: Served) -> None:
     """Report nothing."""
 
@@ -59,6 +75,9 @@ class BridgeSettings:
     """Called once for each request, at its end; must not raise."""
     report_defect: Callable[[Defect], None] = ignore_defect
     """Called at the supervision boundary; must not raise."""
+    turned_away: Callable[[str, bool], TurnedAway | None] = welcome
+    """Asked with each request's credential, and whether it would start a generation, before its
+    body is read: microseconds, for whom the answer is certain by now; must not raise."""
     sync_seconds: float = 290.0
     """How long a synchronous call waits before it answers 504; the SDKs' peers give up at 300."""
     deadline_margin_seconds: float = 10.0

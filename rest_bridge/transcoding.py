@@ -34,6 +34,7 @@ from rest_bridge.exchange import Exchange
 from rest_bridge.headers import headers_of_generation
 from rest_bridge.json_values import parse_object
 from rest_bridge.proto_json import decode, decode_text, encode
+from rest_bridge.routing_header import routing
 from rest_bridge.rpc_errors import api_error
 from rest_bridge.server_stream import ServerStream
 
@@ -147,6 +148,11 @@ class Transcoder:
         if isinstance(request, generation_service_pb2.CreateGenerationRequest):
             request.spec.endpoint = exchange.endpoint
             request.spec.retry_number = exchange.retry_number()
+            wish = routing(exchange)
+            if wish is not None and not request.spec.HasField("routing"):
+                request.spec.routing.CopyFrom(wish)
+        elif isinstance(request, generation_service_pb2.WatchGenerationRequest):
+            _resume(exchange, request)
         return request
 
     def _read_query(self, exchange: Exchange, request: Message) -> None:
@@ -174,8 +180,6 @@ class Transcoder:
 
 def _read_headers(exchange: Exchange, request: Message) -> None:
     """What headers say about a request; its JSON may say otherwise."""
-    if isinstance(request, generation_service_pb2.WatchGenerationRequest):
-        _resume(exchange, request)
     key = exchange.idempotency_key()
     if key and isinstance(request, generation_service_pb2.CreateGenerationRequest):
         request.spec.request_id = key
@@ -184,7 +188,10 @@ def _read_headers(exchange: Exchange, request: Message) -> None:
 
 
 def _resume(exchange: Exchange, request: generation_service_pb2.WatchGenerationRequest) -> None:
-    """`Last-Event-ID` resumes a watch after that event."""
+    """`Last-Event-ID` resumes a watch after that event.
+
+    A browser repeats its URL when it comes back: of an `after_seq` in it the later one counts.
+    """
     value = exchange.headers.get(b"last-event-id", b"").strip()
     if not value:
         return
@@ -194,4 +201,4 @@ def _resume(exchange: Exchange, request: generation_service_pb2.WatchGenerationR
             "The header Last-Event-ID must be the id of an event.",
             parameter="Last-Event-ID",
         )
-    request.after_seq = int(value)
+    request.after_seq = max(request.after_seq, int(value))

@@ -23,7 +23,7 @@ class Incoming:
     empty: str | None = None
     # What follows the `?`, not decoded.
     query: str = field(default="", repr=False)
-    # A `job_fails` or `job_hangs` that the job made by this request must suffer.
+    # A fault of jobs that the job made by this request must suffer.
     job_fault: Fault | None = None
 
 

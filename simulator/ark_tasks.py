@@ -56,7 +56,7 @@ class ArkTasks:
             expires=incoming.now + order.expires_after,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             job.error = task_error(fault.code)
         elif order.refused_at is not None:
             job.error = task_error("OutputVideoSensitiveContentDetected")

@@ -75,7 +75,7 @@ class DashScopeTasks:
             expires=inf,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             job.error = task_error(fault.code)
         elif order.refused_at == "output":
             job.error = OUTPUT_REFUSED

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -15,6 +16,8 @@ from simulator.faults import Fault
 
 # How long bytes already written may take to leave before the connection is torn down.
 FLUSH_SECONDS = 1.0
+_BROKEN_EVENT = b'data: {"type":"image_generation.comp\n\n'
+_PAGE = b"<!DOCTYPE html>\n<html><head><title>Error</title></head></html>\n"
 
 
 async def send_whole(request: web.BaseRequest, answer: Answer, call: Call) -> web.StreamResponse:
@@ -51,6 +54,7 @@ async def send_part(
     if answer.wait_s:
         await asyncio.sleep(answer.wait_s)
     response = await _headed(request, answer, call)
+    request.writer.send_headers()  # they would wait for the first byte
     for index, piece in enumerate(_let_through(answer, fault)):
         if index and answer.interval_s:
             await asyncio.sleep(answer.interval_s)
@@ -105,6 +109,14 @@ async def _flush(request: web.BaseRequest) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FLUSH_SECONDS):
             await request.writer.drain()
+
+
+def garbled(answer: Answer, fault: Fault) -> Answer:
+    """Give *answer* so that it arrives whole and cannot be read."""
+    if not answer.streamed:
+        return replace(answer, frames=(answer.frames[0][: len(answer.frames[0]) // 2],))
+    kept = answer.frames[: min(fault.after, len(answer.frames) - 1)]
+    return replace(answer, frames=(*kept, _BROKEN_EVENT if answer.has_events else _PAGE))
 
 
 def close(request: web.BaseRequest) -> web.StreamResponse:

@@ -68,7 +68,7 @@ class FalQueue:
         )
         fault = incoming.job_fault
         failed = request.error
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             failed = named(fault.code or "internal_server_error")
         if failed is not None:
             job.order = replace(request, error=failed)

@@ -14,6 +14,10 @@ slow       Headers that come `delay_ms` late (1,000 when 0); with `after` > 0 th
 cut        An orderly close after `after` body bytes (`after` events of a stream): the announced
            length, or the last chunk, never comes.
 garbage    HTTP 200 with an HTML page.
+malformed  HTTP 200 that ends in good order and cannot be read: of a plain answer the first half, of
+           a stream `after` events and one whose data breaks off, for a sound a page.
+in_band    HTTP 200 whose body is the dialect's own error of `status` and `code`; in a stream
+           `after` events, then an error event.
 empty      HTTP 200 in the dialect's shape, without a result. `variant`: `no_data` (an empty
            list; a stream without its last event), `no_image` (an item without its image) or
            `null_image` (an item whose image is null).
@@ -23,9 +27,12 @@ job_fails  For dialects with jobs: a job submitted now fails once it has run, `d
            it would have ended; `code` is its error's (the dialect's internal error if none).
            Calls without a job are answered as if nothing were wrong; OpenAI's images have none.
 job_hangs  For dialects with jobs: a job submitted now never ends (Ark: until it expires).
+job_relents  For dialects with jobs: a job submitted now is told to have failed, as by `job_fails`,
+           and `delay_ms` later (1,000 when 0) to have succeeded after all (fal's stay failed).
 
 `after` counts bytes, except for `cut` in a stream, where it counts events; `unit` (`bytes` or
-`events`) decides otherwise. At least the last byte (or event) is always withheld, whatever
+`events`) decides otherwise; with `headers` a `reset`, `hang` or `cut` comes once these have left,
+and no byte of the body. At least the last byte (or event) is always withheld, whatever
 `after` says. `delay_ms` is waited before any fault acts (`refuse` excepted). `times` limits the
 fault to the next so many calls (null: until cleared; not for `refuse`, whose calls are never
 seen). Every request that reaches the channel's port counts as a call, a wrong URL included.
@@ -50,17 +57,21 @@ KINDS: Final = (
     "slow",
     "cut",
     "garbage",
+    "malformed",
+    "in_band",
     "empty",
     "job_fails",
     "job_hangs",
+    "job_relents",
     "lost",
 )
 OPERATIONS: Final = ("call", "submit", "poll", "list", "cancel", "file")
 # Faults of jobs: no call without a job is touched by them, so none uses up their `times`.
-JOB_KINDS: Final = frozenset({"job_fails", "job_hangs"})
-UNITS: Final = ("bytes", "events")
+JOB_KINDS: Final = frozenset({"job_fails", "job_hangs", "job_relents"})
+UNITS: Final = ("bytes", "events", "headers")
 EMPTY_VARIANTS: Final = ("no_data", "no_image", "null_image")
 SLOW_DEFAULT_MS: Final = 1_000
+RELENT_DEFAULT_MS: Final = 1_000
 # One day: longer than any test, and far from overflowing a timer.
 MAX_DELAY_MS: Final = 86_400_000
 MAX_COUNT: Final = 1 << 40
@@ -107,6 +118,11 @@ class Fault:
         if self.kind == "slow" and self.delay_ms == 0:
             return SLOW_DEFAULT_MS / 1_000
         return self.delay_ms / 1_000
+
+    @property
+    def fails_job(self) -> bool:
+        """Whether a job that is made now is told to have failed."""
+        return self.kind in {"job_fails", "job_relents"}
 
     def meets(self, operation: str) -> bool:
         """Say whether a call for *operation* suffers this fault."""

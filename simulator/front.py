@@ -98,6 +98,8 @@ class Front:
         self, request: web.BaseRequest, answer: Answer, call: Call
     ) -> web.StreamResponse:
         call.made = answer.made
+        if said := self.knobs.limit_headers:
+            answer = replace(answer, headers={**answer.headers, **said})
         response = await delivery.send_whole(request, answer, call)
         call.outcome = answer.outcome
         return response
@@ -109,12 +111,12 @@ class Front:
         match fault.kind:
             case "garbage":
                 return await self._whole(request, _GARBAGE, call)
-            case "hang" if not fault.after:
+            case "hang" if not fault.after and fault.unit != "headers":
                 return await _forever()
-            case "reset" if not fault.after:
+            case "reset" if not fault.after and fault.unit != "headers":
                 call.outcome = "faulted"
                 return delivery.reset(request)
-            case "status":
+            case "status" | "in_band":
                 return await self._status(request, incoming, call, fault)
             case _:
                 return await self._spoil(request, incoming, call, fault)
@@ -122,21 +124,26 @@ class Front:
     async def _status(
         self, request: web.BaseRequest, incoming: Incoming, call: Call, fault: Fault
     ) -> web.StreamResponse:
-        if fault.after:
+        is_told_within = fault.kind == "in_band"
+        is_call = self.operation(incoming.method, incoming.path) == "call"
+        if fault.after or (is_told_within and is_call):
             answer = await self.dialect.answer(incoming)
-            if answer.streamed and not answer.has_events:
+            if answer.streamed and not answer.has_events and fault.after:
                 # What has no event for it can only break off.
                 call.outcome = "faulted"
                 cut = replace(fault, kind="cut", unit="events")
                 response = await delivery.send_part(request, answer, call, cut)
                 delivery.close(request)
                 return response
-            if answer.streamed:
+            if answer.streamed and answer.has_events:
                 kept = answer.frames[: min(fault.after, len(answer.frames) - 1)]
                 frames = (*kept, self.dialect.failure_event(fault))
                 broken = replace(answer, frames=frames, outcome="faulted", made=0)
                 return await self._whole(request, broken, call)
-        return await self._whole(request, self.dialect.failure(fault), call)
+        failure = self.dialect.failure(fault)
+        if is_told_within:
+            failure = replace(failure, status=200)
+        return await self._whole(request, failure, call)
 
     async def _spoil(
         self, request: web.BaseRequest, incoming: Incoming, call: Call, fault: Fault
@@ -165,6 +172,8 @@ class Front:
             case "hang":
                 response = await delivery.send_part(request, answer, call, fault)
                 await _forever()
+            case "malformed":
+                response = await delivery.send_whole(request, delivery.garbled(answer, fault), call)
             case _:
                 # `empty`; and `refuse`, for the call that slipped in before the listener closed.
                 response = await delivery.send_whole(request, answer, call)

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Final
 
-from simulator.faults import Fault
+from simulator.faults import RELENT_DEFAULT_MS, Fault
 from simulator.knobs import Knobs
 
 KEPT_JOBS: Final = 50_000
@@ -27,8 +27,8 @@ class TooManyJobs(Exception):
 class Job:
     """One job. `order` is what its protocol shows of it again; never its words or pictures.
 
-    `error` (code, message) makes it fail at `ended`. `deleted` jobs are unknown to the protocol and
-    stay in the simulator's own record.
+    `error` (code, message) makes it fail at `ended`, until it `relents`. `deleted` jobs are
+    unknown to the protocol and stay in the simulator's own record.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Job:
     started: float = inf
     ended: float = inf
     error: tuple[str, str] | None = None
+    relents: float = inf
     fault: str | None = None
     cancelled_at: float | None = None
     deleted: bool = False
@@ -53,7 +54,7 @@ class Job:
         if now >= min(self.ended, self.expires):
             if self.expires < self.ended:
                 return "expired"
-            return "succeeded" if self.error is None else "failed"
+            return "succeeded" if self.error is None or now >= self.relents else "failed"
         return "queued" if now < self.started else "running"
 
     def since(self, now: float) -> float:
@@ -107,7 +108,7 @@ class JobBook:
     def submit(self, job: Job, knobs: Knobs, fault: Fault | None = None) -> None:
         """Take in *job*, submitted at `job.submitted`, and decide its times; or TooManyJobs.
 
-        *fault* is a `job_fails` or `job_hangs`, whose error stands in the job already.
+        *fault* is one of jobs, whose error stands in the job already.
         """
         now = job.submitted
         for heap in (self._ends, self._places):
@@ -122,7 +123,13 @@ class JobBook:
         job.ended = job.started + knobs.run_ms / 1_000
         if fault is not None:
             job.fault = fault.kind
-            job.ended = inf if fault.kind == "job_hangs" else job.ended + fault.delay_ms / 1_000
+            match fault.kind:
+                case "job_hangs":
+                    job.ended = inf
+                case "job_relents":
+                    job.relents = job.ended + (fault.delay_ms or RELENT_DEFAULT_MS) / 1_000
+                case _:
+                    job.ended += fault.delay_ms / 1_000
         end = min(job.ended, job.expires)
         heappush(self._ends, end)
         heappush(self._places, end)

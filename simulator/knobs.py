@@ -6,6 +6,9 @@ image                real (default): the size that was asked for. tiny: a valid 
 latency_ms           Waited before the headers of a successful answer; default 0.
 partial_interval_ms  Waited between the events of a stream, or the pieces of a sound; default 0.
 requests_per_minute  The channel's rate limit, a token bucket; default 6,000,000.
+limit_remaining      What every whole answer says is left of a limit, in `ratelimit-remaining` with
+                     `limit_reset_s` in `ratelimit-reset`, whatever is; default null: nothing.
+limit_reset_s        Default 1.
 
 For dialects with jobs, read when a job is submitted:
 
@@ -43,6 +46,8 @@ class Knobs:
     latency_ms: int = 0
     partial_interval_ms: int = 0
     requests_per_minute: int = 6_000_000
+    limit_remaining: int | None = None
+    limit_reset_s: int = 1
     queue_ms: int = 200
     run_ms: int = 800
     max_running: int = 100_000
@@ -61,6 +66,9 @@ class Knobs:
         within("latency_ms", self.latency_ms, 0, MAX_DELAY_MS)
         within("partial_interval_ms", self.partial_interval_ms, 0, MAX_DELAY_MS)
         within("requests_per_minute", self.requests_per_minute, 1, MAX_REQUESTS_PER_MINUTE)
+        if self.limit_remaining is not None:
+            within("limit_remaining", self.limit_remaining, 0, MAX_REQUESTS_PER_MINUTE)
+        within("limit_reset_s", self.limit_reset_s, 0, MAX_DELAY_MS)
         within("queue_ms", self.queue_ms, 0, MAX_DELAY_MS)
         within("run_ms", self.run_ms, 0, MAX_DELAY_MS)
         within("max_running", self.max_running, 1, MAX_RUNNING)
@@ -85,6 +93,16 @@ class Knobs:
         )
 
     @property
+    def limit_headers(self) -> dict[str, str]:
+        """What is said of a limit, if anything is."""
+        if self.limit_remaining is None:
+            return {}
+        return {
+            "ratelimit-remaining": str(self.limit_remaining),
+            "ratelimit-reset": str(self.limit_reset_s),
+        }
+
+    @property
     def padded_bytes(self) -> int | None:
         """The N of `bytes:N`, else None."""
         match = _BYTES.fullmatch(self.image)
@@ -99,6 +117,8 @@ def turn(knobs: Knobs, data: object) -> Knobs:
         latency_ms=given.integer("latency_ms", knobs.latency_ms),
         partial_interval_ms=given.integer("partial_interval_ms", knobs.partial_interval_ms),
         requests_per_minute=given.integer("requests_per_minute", knobs.requests_per_minute),
+        limit_remaining=given.integer("limit_remaining", knobs.limit_remaining),
+        limit_reset_s=given.integer("limit_reset_s", knobs.limit_reset_s),
         queue_ms=given.integer("queue_ms", knobs.queue_ms),
         run_ms=given.integer("run_ms", knobs.run_ms),
         max_running=given.integer("max_running", knobs.max_running),

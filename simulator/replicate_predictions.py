@@ -83,7 +83,7 @@ class Predictions:
             expires=inf,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             job.error = fault.code or "", sentence(fault.code)
         elif order.refused_at in {"input", "output"} or (
             order.refused_at == "one" and order.count == 1

@@ -58,7 +58,7 @@ class ResoldJobs:
             expires=incoming.now + LASTS,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             job.error = failed(fault.code)
         elif order.refused_at in {"input", "output"}:
             job.error = refused

@@ -159,7 +159,7 @@ class TopazJobs:
         film, said = request.film, request.order
         if film is None or request.size != said.size or not film.resembles(said.film):
             job.error = _DIFFERENT
-        elif request.fault is not None and request.fault.kind == "job_fails":
+        elif request.fault is not None and request.fault.fails_job:
             job.error = (request.fault.code or _FAILED[0], _FAILED[1])
         try:
             self.book.submit(job, incoming.knobs, request.fault)

@@ -70,7 +70,7 @@ class VeoOperations:
             expires=incoming.now + KEPT_SECONDS,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             number, message = CODES.get(fault.code or "", CODES["INTERNAL"])
             job.error = (str(number), message)
         elif order.refused_at == "input":

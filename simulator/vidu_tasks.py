@@ -81,7 +81,7 @@ class ViduTasks:
             expires=inf,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             job.error = (fault.code or INTERNAL, "")
         elif order.refused_at == "output":
             job.error = ("CreationPolicyViolation", "")

@@ -54,7 +54,7 @@ class XaiVideos:
             expires=incoming.now + KEPT_SECONDS,
         )
         fault = incoming.job_fault
-        if fault is not None and fault.kind == "job_fails":
+        if fault is not None and fault.fails_job:
             job.error = (fault.code or "internal_error", "The video could not be generated.")
         try:
             self.book.submit(job, incoming.knobs, fault)

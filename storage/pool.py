@@ -2,20 +2,44 @@
 
 Every connection is in autocommit mode (a transaction is explicit: `connection.transaction()`),
 speaks UTC and gives up in seconds. When the server was restarted, the dead connections are thrown
-away without a round trip and without an error for the caller.
+away without a round trip and without an error for the caller. A network that drops packets tells
+nobody: both ends of a connection give it up after a few seconds of silence.
 """
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import TypeVar
 
 import psycopg
+from psycopg import waiting
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+RV = TypeVar("RV")
+
+_SILENCE = {
+    "keepalives_idle": "1",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "3000",
+}
+# What the server does about a client that vanished: its default is two hours, in which the
+# session keeps its locks and its place among `max_connections`. Later than the client, which
+# then has hung up where it can.
+_SILENCE_AT_SERVER = {
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+_LOOK_SECONDS = 0.1  # psycopg's own: between two looks whether a wait was interrupted
 _RECONNECT_SECONDS = 0.5  # then the next request tries again: no backoff outlives an outage
 _PREPARE_AFTER = 2
 # SQLSTATE classes and codes that say "not now", whatever was asked: connection exception,
@@ -50,6 +74,28 @@ class PoolLimits:
 DEFAULT_LIMITS = PoolLimits()
 
 
+class Connection(psycopg.AsyncConnection[TupleRow]):
+    """Hangs up when who waits for its answer is cancelled.
+
+    psycopg would ask the server, over another connection, to stop, and then wait for its consent:
+    ten seconds where nobody answers, in which a time limit around the statement means nothing.
+    The server ends the statement itself when its time is over.
+    """
+
+    async def wait(
+        self, gen: PQGen[RV], interval: float = _LOOK_SECONDS, timeout: float | None = None
+    ) -> RV:
+        """See `psycopg.AsyncConnection.wait`."""
+        try:
+            return await waiting.wait_async(
+                gen, self.pgconn.socket, interval=interval, timeout=timeout
+            )
+        except asyncio.CancelledError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
+
+
 class Pool(AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]):
     """A psycopg pool that hands out living connections and raises `StorageUnavailable`."""
 
@@ -82,6 +128,7 @@ async def open_pool(
     """A pool on *url*, proved to work; raises `StorageUnavailable` when there is no server."""
     pool = Pool(
         connection_string(url, name, limits),
+        connection_class=Connection,
         kwargs={"autocommit": True, "prepare_threshold": _PREPARE_AFTER},
         open=False,
         name=name,
@@ -106,15 +153,13 @@ def connection_string(url: str, name: str, limits: PoolLimits = DEFAULT_LIMITS) 
         "timezone": "UTC",
         "statement_timeout": f"{limits.statement * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction * 1000:.0f}",
+        **_SILENCE_AT_SERVER,
     }
     options = " ".join(f"-c {key}={value}" for key, value in server.items())
     ours = {
         "application_name": name,
         "connect_timeout": str(limits.connect),
-        "keepalives_idle": "10",
-        "keepalives_interval": "3",
-        "keepalives_count": "3",
-        "tcp_user_timeout": "10000",
+        **_SILENCE,
         **{key: str(value) for key, value in given.items() if value is not None},
         "options": f"{options} {given.get('options') or ''}".strip(),
     }

@@ -17,8 +17,7 @@ import aiohttp
 import httpx
 import psycopg
 
-from core.app import admin_token
-from core.keyring import open_keyring
+from core.keyring import admin_token, open_keyring
 from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
 from tests.fix_gateway import ROOT
 from tests.role_processes import Role, launch, wait_until_ready
@@ -54,7 +53,7 @@ media_hosts = ["127.0.0.1"]
 poll_seconds = {poll_seconds}
 job_seconds = {job_seconds}
 sla_seconds = {sla_seconds}
-maximum_in_flight = 4000
+maximum_in_flight = {maximum_in_flight}
 deadlines = {{ connect = 1, acknowledge = 5, first_byte = 1, idle = 1, total = 30 }}
 """
 
@@ -67,6 +66,7 @@ class VideoModel:
     poll_seconds: float = 0.5
     job_seconds: float = 60
     sla_seconds: float = 120
+    maximum_in_flight: int = 4_000
 
     @property
     def channels(self) -> tuple[str, str]:
@@ -86,6 +86,7 @@ class VideoModel:
                 poll_seconds=self.poll_seconds,
                 job_seconds=self.job_seconds,
                 sla_seconds=self.sla_seconds,
+                maximum_in_flight=self.maximum_in_flight,
             )
             for priority, name in enumerate(self.channels)
         ]
@@ -233,8 +234,11 @@ class Videos:
     only: str = ""
     """The channel that may serve, though it be ejected; empty: any."""
 
-    async def create(self, model: str, **fields: Any) -> str:
-        """The id of a new generation in hexadecimal digits; empty if the connection broke."""
+    async def create(self, model: str, tries: int = 1, **fields: Any) -> str:
+        """The id of a new generation in hexadecimal digits; empty if the connection broke.
+
+        A refusal for now (503) is taken *tries* - 1 times.
+        """
         body = {
             "model": model,
             "prompt": "a fox runs",
@@ -245,6 +249,9 @@ class Videos:
         }
         try:
             status, text = await self.send("POST", "/api/v1/videos/generations", body)
+            while status == 503 and (tries := tries - 1):
+                await asyncio.sleep(1)
+                status, text = await self.send("POST", "/api/v1/videos/generations", body)
         except (aiohttp.ClientError, ConnectionError):
             return ""
         assert status == 200, f"{status}: {text[:300]!r}"

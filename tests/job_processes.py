@@ -76,7 +76,7 @@ class Process:
         self.ticket: Ticket | None = None
         house, emit, known = world.house, self.emitted.append, videos()
         books = Bookkeeper(house.committer, lambda: epoch)
-        jobs = Jobs(world.ark, books, emit, lambda: 0.0, now=world.clock)
+        self.jobs = jobs = Jobs(world.ark, books, emit, lambda: 0.0, now=world.clock)
         mirror = Mirror(world.store, world.films, lambda _seconds: asyncio.sleep(0))
         attempts = Attempts(world.ark, jobs, mirror, emit, now=world.clock)
         fleet = Fleet(HealthBook(), Budgets(), lambda: 0.0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,16 @@ class Counts:
     ci: bool
     requests: int
     rounds: int
+    cut_seconds: float = 30
+    """How long machines are cut off from each other: longer than a lease."""
+    soak_seconds: float = 180
+    seeds: int = 10_000
+    """Simulated worlds."""
+
+    @property
+    def judges_speed(self) -> bool:
+        """Whether ratios of speed are judged, or only shown: with `--ci` others use the machine."""
+        return not self.ci
 
     def reduced(self, full: int, in_ci: int) -> int:
         """One of two numbers."""
@@ -27,7 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("prove", "the long proofs (scripts/prove)")
     group.addoption("--ci", action="store_true", help="reduced counts, for every push")
     group.addoption("--requests", type=int, help="requests for each fault (200; with --ci 60)")
+    group.addoption("--write", type=Path, metavar="FILE", help="put the fault matrix there")
+    group.addoption("--json", type=Path, metavar="FILE", help="the fault matrix for programs")
     group.addoption("--rounds", type=int, help="rounds of kill -9 (10; with --ci 2)")
+    group.addoption("--seeds", type=int, help="simulated worlds (10,000; with --ci 500)")
+    group.addoption("--seed", type=int, help="only this simulated world, and tell its story")
+    group.addoption("--cut-seconds", type=float, help="length of a partition (30; with --ci 9)")
+    group.addoption("--soak-seconds", type=float, help="length of the soak (180; with --ci 40)")
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +53,10 @@ def counts(pytestconfig: pytest.Config) -> Counts:
     ci = bool(pytestconfig.getoption("ci"))
     requests = pytestconfig.getoption("requests") or (60 if ci else 200)
     rounds = pytestconfig.getoption("rounds") or (2 if ci else 10)
-    return Counts(ci, requests, rounds)
+    cut_seconds = pytestconfig.getoption("cut_seconds") or (9 if ci else 30)
+    soak_seconds = pytestconfig.getoption("soak_seconds") or (40 if ci else 180)
+    seeds = pytestconfig.getoption("seeds") or (500 if ci else 10_000)
+    return Counts(ci, requests, rounds, cut_seconds, soak_seconds, seeds)
 
 
 @pytest.fixture

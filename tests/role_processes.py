@@ -57,14 +57,16 @@ class Role:
         return self.process.wait(STOP_SECONDS)
 
 
-def launch(role: str, folder: Path, environment: Mapping[str, str]) -> Role:
+def launch(
+    role: str, folder: Path, environment: Mapping[str, str], module: str = "gateway"
+) -> Role:
     """Start a role with nothing but *environment*; it may not be ready yet."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     log_file = folder / f"{role}-{time.monotonic_ns()}.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", role],
+            [sys.executable, "-m", module, role],
             cwd=ROOT,
             env={**kept, "REAPI_HTTP_PORT": "0", **environment},
             stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.body import Secret
+from core.catalog.channel_credentials import read_credentials
 from core.catalog.entries import Model
 from core.catalog.field_rules import read_constants, read_wording, unsaid
 from core.catalog.fields import Fields
@@ -17,7 +18,8 @@ from core.model import Channel, Deadlines, Mode, Resubmit, Role
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
-_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,8192}")
+_PLAIN = Channel("", "", "", "", Secret(""))
+"""What fields are where a channel does not say."""
 _HOST = re.compile(r"(\*\.(?=.*\.))?[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:[0-9]{1,5})?")
 """A host, or `*.` and a name of at least two parts; perhaps with a port."""
 
@@ -37,31 +39,36 @@ class Around:
 class Entry:
     """A channel that was read, as each of its models knows it: what it cannot honour may differ.
 
-    Without `channels` it is left out, and then the note says why.
+    Without `channels` it is left out, and then a note says why.
     """
 
     channels: Mapping[str, Channel]
-    note: str = ""
+    notes: tuple[str, ...] = ()
+    credential_files: tuple[Path, ...] = ()
+    """Where credentials are, or would be."""
 
 
 def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry:
-    """Read one channel; raises CatalogueError. *file* is where its credential is named."""
+    """Read one channel; raises CatalogueError. *file* is where its credentials are named."""
     if not _NAME.fullmatch(name):
         raise fields.error("", "the name must be 1 to 64 of a-z 0-9 . _ -")
     models = _models(fields, around.models)
-    credential, problem = _credential(fields, file, around.env)
-    problem = _absence(fields) or problem
+    found = read_credentials(fields, file, around.env)
+    problem = _absence(fields) or (found.missing[0] if not found.secrets else "")
+    first = next(iter(found.secrets), "")
     env = around.env if not problem else None
     unsupported = _unsupported(fields, models)
     wording = read_wording(fields, models)
-    plain = Channel(name, "", "", "", Secret(""))
+    plain = _PLAIN
     dialect = fields.choice("dialect", sorted(around.dialects))
     channel = Channel(
         name=name,
         dialect=dialect,
         upstream_model=fields.text("upstream_model"),
         base_url=_url(fields, "base_url", env),
-        credential=credential,
+        credential=found.secrets[first] if first else plain.credential,
+        credential_name=first,
+        credentials=found.secrets,
         priority=fields.whole("priority", plain.priority, least=0),
         weight=fields.whole("weight", plain.weight),
         region=fields.text("region", plain.region),
@@ -85,14 +92,15 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     )
     fields.finish()
     if problem:
-        return Entry({}, f"channel {name} is left out: {problem}")
+        return Entry({}, (f"channel {name} is left out: {problem}",), found.files)
     channels = {
         model.id: replace(channel, unsupported=unsupported.union(unsaid(model, wording)))
         for model in models
     }
-    if _is_exposed(channel.base_url) or (channel.side_url and _is_exposed(channel.side_url)):
-        return Entry(channels, f"channel {name} sends its credential over plain http")
-    return Entry(channels)
+    notes = [f"channel {name} lacks a credential: {reason}" for reason in found.missing]
+    if any(_is_exposed(url) for url in (channel.base_url, channel.side_url) if url):
+        notes.append(f"channel {name} sends its credential over plain http")
+    return Entry(channels, tuple(notes), found.files)
 
 
 def _models(fields: Fields, known: Mapping[str, Model]) -> list[Model]:
@@ -136,35 +144,6 @@ def _media_hosts(fields: Fields) -> frozenset[str]:
     if not all(_HOST.fullmatch(host) for host in hosts):
         raise fields.error("media_hosts", "each must be a host in lower case or `*.` and a domain")
     return frozenset(hosts)
-
-
-def _credential(fields: Fields, file: Path, env: Mapping[str, str]) -> tuple[Secret[str], str]:
-    """Read where the credential is, and it; the second part says why it is not there."""
-    if not fields.has("credential"):
-        raise fields.error("credential", 'is missing; add credential = { env = "NAME" }')
-    place = fields.table("credential")
-    has_env, has_file = place.has("env"), place.has("file")
-    if has_env == has_file:
-        raise fields.error("credential", 'must be { env = "NAME" } or { file = "path" }')
-    name = place.text("env" if has_env else "file")
-    place.finish()
-    if has_env:
-        value, problem = env.get(name, "").strip(), f"set {name} to its credential to use it"
-    else:
-        value, problem = _from_file(file.parent / name)
-    if not value:
-        return Secret(""), problem
-    if not _CREDENTIAL.fullmatch(value):
-        raise fields.error("credential", "leads to a value that cannot stand in a header; check it")
-    return Secret(value), ""
-
-
-def _from_file(path: Path) -> tuple[str, str]:
-    try:
-        value = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return "", f"its credential file {path.name} cannot be read"
-    return value, f"its credential file {path.name} is empty"
 
 
 def _url(fields: Fields, key: str, env: Mapping[str, str] | None) -> str:

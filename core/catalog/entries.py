@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from itertools import combinations
+from pathlib import Path
 
 from billing.pricing import PriceRow
 from core.errors import GatewayError, Reason
@@ -149,6 +150,10 @@ class Model:
     """What one image is, what two are, …, where there are no other files; else references."""
     source_seconds: SourceSeconds | None = None
     """None: a video input does not change for how many seconds is paid."""
+    series: bool = False
+    """Whether its outputs belong together: several calls cannot make them."""
+    hedge: bool = False
+    """Whether a second channel is asked when the first takes unusually long."""
 
     @property
     def maximum_inputs(self) -> int:
@@ -193,6 +198,8 @@ class Catalogue:
     """What is offered, as JSON: what `version` is the digest of."""
     notes: tuple[str, ...] = ()
     """What an operator should know: channels that were left out, and why."""
+    credential_files: tuple[Path, ...] = ()
+    """Where credentials of channels are: what is to be read again when it changes."""
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self.models.values())

@@ -106,7 +106,10 @@ def load(
         channels=MappingProxyType(used),
         routes=MappingProxyType(_routes(models, entries.values())),
         aliases=MappingProxyType(aliases),
-        notes=tuple(entry.note for entry in entries.values() if entry.note),
+        notes=tuple(note for entry in entries.values() for note in entry.notes),
+        credential_files=tuple(
+            {file: None for entry in entries.values() for file in entry.credential_files}
+        ),
     )
 
 
@@ -161,16 +164,17 @@ def _entries(layers: Layers, around: Around, report: Report) -> dict[str, Entry]
     tables, entries = _tables(layers, "channels"), {}
     for name in sorted(tables.names()):
         try:
-            file = _credential_file(layers, name)
-            entries[name] = read_channel(name, tables.table(name), file, around)
+            table = tables.table(name)
+            entries[name] = read_channel(name, table, _credential_file(layers, table, name), around)
         except CatalogueError as error:
             report(error)
     return entries
 
 
-def _credential_file(layers: Layers, name: str) -> Path:
-    """The file that names a channel's credential: relative paths start beside it."""
-    return layers.file_of(("channels", name, "credential"))
+def _credential_file(layers: Layers, table: Fields, name: str) -> Path:
+    """The file that names a channel's credentials: relative paths start beside it."""
+    key = "credentials" if table.has("credentials") else "credential"
+    return layers.file_of(("channels", name, key))
 
 
 def _aliases(models: Mapping[str, Model], tables: Fields) -> dict[str, str]:
@@ -210,7 +214,7 @@ def _without_credentials(content: Mapping[str, object]) -> dict[str, object]:
     return {
         key: _without_credentials(value) if isinstance(value, dict) else value
         for key, value in content.items()
-        if key != "credential"
+        if key not in ("credential", "credentials")
     }
 
 

@@ -59,6 +59,8 @@ def read_model(id_: str, fields: Fields) -> Model:
         },
         images_as=_images_as(fields),
         source_seconds=source,
+        series=fields.flag("series", default=False),
+        hedge=fields.flag("hedge", default=False),
     )
     for rule in roles:
         _check_roles(rule, model, inputs)

@@ -1,22 +1,42 @@
-"""How much this process takes on at once: calls and bytes, refused early and cheaply."""
+"""How much this process takes on at once: calls, bytes and turns, refused early and cheaply.
 
+Three things can be too much: the requests that are here, the bytes they hold, and the work on
+them, which `core.policy.admission` rations between keys. No key may have more than half of
+the first two.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from core.errors import GatewayError, Reason
+from core.log import Emit, Event, RequestShed
+from core.policy.admission import Gate, Ticket
 
 RETRY_SECONDS = 1.0
+TICK_SECONDS = 0.05
+"""How often it is looked for requests that only wait, while there is work."""
+KEY_SHARE = 0.5
+"""Of the calls and bytes of the process may be one key's: the rest is for everybody else."""
+KEPT_LIMITS = 10_000
+"""Keys over their rate that are remembered; whoever is forgotten is asked about again."""
 
 
 class Slot:
     """One admitted request's share of the process; give it back with `release`."""
 
-    __slots__ = ("_admission", "_bytes", "_open")
+    __slots__ = ("_admission", "_bytes", "_open", "key", "ticket")
 
-    def __init__(self, admission: "Admission") -> None:
+    def __init__(self, admission: "Admission", key: Hashable) -> None:
         self._admission = admission
         self._bytes = 0
         self._open = True
+        self.key = key
+        self.ticket: Ticket | None = None
+        """Its turn, from `Admission.turn` on."""
 
     @property
     def size(self) -> int:
@@ -27,20 +47,37 @@ class Slot:
         """Make the share at least *size* bytes; raises OVERLOADED when that is too much."""
         more = size - self._bytes
         if more > 0:
-            self._admission.take(more)
+            self._admission.take(self.key, more)
             self._bytes = size
 
     def count(self, size: int) -> None:
         """Add *size* bytes that came from a provider: they are here, whatever the budget."""
         if self._open:
             self._bytes += size
-            self._admission.bytes += size
+            self._admission.add(self.key, size)
+
+    def received(self) -> None:
+        """The whole request is here."""
+        if self.ticket is not None:
+            self._admission.resume(self.ticket)
+
+    def dispatched(self) -> None:
+        """From here on it waits for a provider: another one may have its turn."""
+        if self.ticket is not None:
+            self._admission.wait(self.ticket)
+
+    def returned(self) -> None:
+        """The provider has done its part, one way or the other: what is left is ours."""
+        if self.ticket is not None:
+            self._admission.resume(self.ticket)
 
     def release(self) -> None:
         """Give everything back; repeating it changes nothing."""
         if self._open:
             self._open = False
-            self._admission.give(self._bytes)
+            if self.ticket is not None:
+                self._admission.end_turn(self.ticket)
+            self._admission.give(self.key, self._bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -55,41 +92,156 @@ class Slot:
 
 
 class Admission:
-    """The process's budget."""
+    """The process's budget. *now* is the monotonic clock."""
 
-    def __init__(self, maximum_calls: int, maximum_bytes: int) -> None:
+    def __init__(
+        self,
+        maximum_calls: int,
+        maximum_bytes: int,
+        emit: Emit | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
         self._maximum_calls = maximum_calls
         self._maximum_bytes = maximum_bytes
+        self._emit = emit or _ignore
+        self._now = now
+        self.gate = Gate()
         self.calls = 0
         self.bytes = 0
+        self._calls_of: Counter[Hashable] = Counter()
+        self._bytes_of: Counter[Hashable] = Counter()
+        self._limited: dict[Hashable, tuple[float, GatewayError]] = {}
+        """Keys over their rate: until when, and what they were told."""
+        self._turns: dict[Ticket, asyncio.Future[None]] = {}
         self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self) -> Slot:
-        """Admit one request; raises OVERLOADED when the process is full or stopping."""
+    def enter(self, key: Hashable = None) -> Slot:
+        """Admit one request of *key*; raises OVERLOADED when the process is full or stopping."""
         if self._closed:
-            raise _refusal("shutdown", "This process is shutting down; try again.")
-        if self.calls >= self._maximum_calls:
-            raise _refusal("requests", "The gateway is at capacity; try again in a moment.")
+            raise self._refusal("shutdown", "This process is shutting down; try again.")
+        calls = self._calls_of[key]
+        if self.calls >= self._maximum_calls or _is_greedy(key, calls + 1, self._maximum_calls):
+            raise self._refusal("requests")
         self.calls += 1
-        return Slot(self)
+        self._calls_of[key] += 1
+        return Slot(self, key)
+
+    async def turn(self, slot: Slot) -> None:
+        """Wait until the work for *slot* may begin; raises OVERLOADED, RATE_LIMIT_EXCEEDED."""
+        error = self.glance(slot.key)
+        if error is not None:
+            raise error
+        ticket = slot.ticket = self.gate.arrive(slot.key, self._now())
+        assert ticket is not None, "a glance says the same"
+        self._watch()
+        if ticket.is_queued:
+            turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
+            try:
+                await turn
+            finally:
+                self._turns.pop(ticket, None)
+
+    def glance(self, key: Hashable) -> GatewayError | None:
+        """The error for a new request of *key*, if there is one already; microseconds."""
+        now = self._now()
+        if (limited := self._limited.get(key)) is not None:
+            until, error = limited
+            if now < until:
+                self._emit(RequestShed("rate"))
+                return _later(error, until - now)
+            del self._limited[key]
+        return self._refusal("turns") if self.gate.refuses(key, now) else None
+
+    def over_rate(self, key: Hashable, error: GatewayError) -> None:
+        """A hold was refused because *key* is over its rate: known without asking, for so long.
+
+        Exact: nothing gives a rate back before its time (accounts.limits), in no process.
+        """
+        if error.retry_after:
+            if len(self._limited) >= KEPT_LIMITS:
+                del self._limited[next(iter(self._limited))]
+            self._limited[key] = self._now() + error.retry_after, error
+
+    def wait(self, ticket: Ticket) -> None:
+        """Its request waits for a provider."""
+        self._wake(self.gate.wait(ticket, self._now()))
+
+    def resume(self, ticket: Ticket) -> None:
+        """Its request is worked on again."""
+        self.gate.resume(ticket, self._now())
+        self._watch()
+
+    def end_turn(self, ticket: Ticket) -> None:
+        """The work for *ticket* is done, or nobody waits for it any more."""
+        self._wake(self.gate.leave(ticket, self._now()))
 
     def close(self) -> None:
         """Refuse everything from now on."""
         self._closed = True
 
-    def take(self, size: int) -> None:
+    def take(self, key: Hashable, size: int) -> None:
         """Add *size* bytes to what is in flight."""
-        if self.bytes + size > self._maximum_bytes:
-            raise _refusal("bytes_in_flight", "The gateway is at capacity; try again in a moment.")
-        self.bytes += size
+        has = self._bytes_of[key] + size
+        if self.bytes + size > self._maximum_bytes or _is_greedy(key, has, self._maximum_bytes):
+            raise self._refusal("bytes_in_flight")
+        self.add(key, size)
 
-    def give(self, size: int) -> None:
+    def add(self, key: Hashable, size: int) -> None:
+        """Add them whatever the budget."""
+        self.bytes += size
+        self._bytes_of[key] += size
+
+    def give(self, key: Hashable, size: int) -> None:
         """End one request that held *size* bytes."""
         self.calls -= 1
         self.bytes -= size
+        self._calls_of[key] -= 1
+        self._bytes_of[key] -= size
+        if not self._calls_of[key]:
+            del self._calls_of[key], self._bytes_of[key]
+
+    def _watch(self) -> None:
+        """Look after them while there is work; nothing runs when there is none."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._wake(self.gate.tick(self._now()))
+        if not self.gate.is_idle:
+            self._watch()
+
+    def _wake(self, admitted: Sequence[Ticket]) -> None:
+        for ticket in admitted:
+            turn = self._turns.get(ticket)
+            if turn is not None and not turn.done():
+                turn.set_result(None)
+
+    def _refusal(self, resource: str, message: str = "") -> GatewayError:
+        self._emit(RequestShed(resource))
+        return GatewayError(
+            Reason.OVERLOADED,
+            message or "The gateway is at capacity; try again in a moment.",
+            retry_after=RETRY_SECONDS,
+            metadata={"resource": resource},
+        )
 
 
-def _refusal(resource: str, message: str) -> GatewayError:
+def _is_greedy(key: Hashable, has: int, maximum: int) -> bool:
+    """Whether *key* would have more than its share; nobody in particular has none."""
+    return key is not None and has > KEY_SHARE * maximum
+
+
+def _later(error: GatewayError, seconds: float) -> GatewayError:
+    """The same refusal, so much later: only the wait is another one."""
     return GatewayError(
-        Reason.OVERLOADED, message, retry_after=RETRY_SECONDS, metadata={"resource": resource}
+        error.reason,
+        error.message,
+        retry_after=seconds,
+        metadata={**error.metadata, "reset_ms": str(int(seconds * 1000) + 1)},
     )
+
+
+def _ignore(event: Event) -> None:
+    """Tell nobody."""

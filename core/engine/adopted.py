@@ -5,17 +5,16 @@ only in the memory of its process (semantics.md 17). What cannot be finished fai
 REQUEST_NOT_RETAINED, and its hold is voided.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
 from core.catalog.entries import Catalogue
-from core.engine.attempts import Attempts, Course, Made
+from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper, Entry
 from core.engine.closing import Case
+from core.engine.course import Course, Made
 from core.engine.engine import Engine
 from core.engine.events import Accepted, AttemptStarted, Live
 from core.engine.jobs import Jobs, Pursuit
@@ -95,11 +94,11 @@ class Adopter:
         live.publish(Accepted(accepted, replayed=True))
         live.publish(AttemptStarted(job.number, job.channel, ""))
         case = Case(entry, accepted, live, row.duration_ms // 1000)
-        age = (datetime.now(UTC) - row.created_at).total_seconds()
-        begun = time.monotonic() - max(0.0, age)
+        age = self._attempts.wall() - row.created_at.timestamp()
+        begun = self._attempts.now() - max(0.0, age)
         records, asked = list(attempts), row.requested_count
         course = Course(begun, entry, row.kind, asked=asked, records=records)
-        channel = self._channels[job.channel]
+        channel = self._channels[job.channel].using(job.credential)
         sent_at = begun + job.started_ms / 1000
         course.marks[job.number] = job.mark
         course.pursuit = Pursuit(
@@ -123,24 +122,23 @@ class Adopter:
                 raise explained(Reason.REQUEST_NOT_RETAINED)
             made = await self._attempts.pursue(pursuit, course)
         except UpstreamError:
-            _end(course, pursuit, AttemptState.FAILED)
+            self._end(course, pursuit, AttemptState.FAILED)
             raise explained(Reason.REQUEST_NOT_RETAINED) from None
         except GatewayError as error:
             is_lost = error.reason in (Reason.UPSTREAM_TIMEOUT, Reason.REQUEST_NOT_RETAINED)
-            _end(course, pursuit, AttemptState.LOST if is_lost else AttemptState.FAILED)
+            self._end(course, pursuit, AttemptState.LOST if is_lost else AttemptState.FAILED)
             raise
-        _end(course, pursuit, AttemptState.DONE)
+        self._end(course, pursuit, AttemptState.DONE)
         return made
 
-
-def _end(course: Course, pursuit: Pursuit, state: AttemptState) -> None:
-    """Note how the job ended; attempts before it had failed, or it would not have been made."""
-    ended_ms = int((time.monotonic() - course.accepted) * 1000)
-    course.records[:] = [
-        replace(item, state=state, ended_ms=ended_ms, upstream_job_id=pursuit.job_id)
-        if item.number == pursuit.number
-        else replace(item, state=AttemptState.FAILED)
-        if item.state in OPEN
-        else item
-        for item in course.records
-    ]
+    def _end(self, course: Course, pursuit: Pursuit, state: AttemptState) -> None:
+        """Note how the job ended; attempts before it had failed, or it would not have been made."""
+        ended_ms = int((self._attempts.now() - course.accepted) * 1000)
+        course.records[:] = [
+            replace(item, state=state, ended_ms=ended_ms, upstream_job_id=pursuit.job_id)
+            if item.number == pursuit.number
+            else replace(item, state=AttemptState.FAILED)
+            if item.state in OPEN
+            else item
+            for item in course.records
+        ]

@@ -27,6 +27,8 @@ READS = 8
 """At once: half of the pool is for requests."""
 OWN_SECONDS = 60.0
 """How long a generation of ours may be unknown to us: its hold may still be on its way."""
+OWN_LOOK_SECONDS = 15.0
+"""Between two looks for those: with 10,000 that we do know each look reads as many rows."""
 
 _ENDED = frozenset({AttemptState.DONE, AttemptState.FAILED, AttemptState.LOST})
 
@@ -81,13 +83,14 @@ class Adoption:
         self._jobs = jobs
         self._on_defect = on_defect
         self._reading = asyncio.Semaphore(READS)
+        self._own_due = float("-inf")
 
     async def run(self, epoch: int) -> int:
         """Until nothing is left, for the process of *epoch*. Returns how many it ended.
 
         Raises StorageUnavailable, after it has tried all others.
         """
-        outcomes = await self._end_all(await self._strays.open_of(epoch, OWN_SECONDS), epoch)
+        outcomes = await self._end_own(epoch)
         after = UUID(int=0)
         while found := await self._strays.strays(BATCH, after):
             outcomes += await self._end_all(found, epoch)
@@ -98,6 +101,15 @@ class Adoption:
         if failures:
             raise failures[0]
         return sum(outcome is True for outcome in outcomes)
+
+    async def _end_own(self, epoch: int) -> list[bool | BaseException]:
+        """The same for generations of ours that nobody here knows, from time to time."""
+        now = asyncio.get_running_loop().time()
+        if now < self._own_due:
+            return []
+        found = await self._strays.open_of(epoch, OWN_SECONDS)
+        self._own_due = now + OWN_LOOK_SECONDS
+        return await self._end_all(found, epoch)
 
     async def _end_all(self, found: Sequence[Stray], epoch: int) -> list[bool | BaseException]:
         """Deal with those that nobody works on: whether it was we who did, or why that failed."""

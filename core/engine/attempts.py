@@ -4,45 +4,48 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import field
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
-from uuid import UUID
 
-from core.engine.bookkeeping import Entry
+from billing.ledger import OperatorBook
+from billing.pricing import share
 from core.engine.calls import Taken, leaving
+from core.engine.course import Course, Lane, Made, Timing, Tried, Waste
 from core.engine.events import AttemptStarted, Live
-from core.engine.ids import random_id
+from core.engine.hedging import Race
 from core.engine.jobs import Jobs, Pursuit, ended
 from core.engine.mirroring import CALL_PATIENCE, JOB_PATIENCE, Mirror, Patience
 from core.engine.outputs import Kept, check
-from core.engine.records import AttemptRecord
 from core.engine.reports import plain
-from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, explained
+from core.engine.shards import Shards, merged
+from core.engine.stops import explain
+from core.errors import (
+    MEANING,
+    Another,
+    Fault,
+    GatewayError,
+    Phase,
+    Reason,
+    UpstreamError,
+    explained,
+)
 from core.log import AttemptEnded, Emit
-from core.media import Probe
 from core.model import (
     EMPTY_REPORT,
     Acknowledged,
     Ask,
-    AttemptState,
     Channel,
-    Final,
-    Hosted,
-    Kind,
     Piece,
     Preview,
     Report,
     Sound,
 )
 from core.policy.decisions import Attempt, Reconcile, Stop, TryAnother
-from core.policy.failover import Failover
+from core.policy.failover import Failover, Plan
+from core.policy.fan_out import part_of, placed
+from core.policy.risk import RiskCaps
 from core.providers import DIALECTS, JOB_DIALECTS, Dialect
-from core.values import dataclass
-
-DETAIL_LIMIT = 500
-"""Characters of a provider's own words that a live caller is shown."""
-
-_QUOTED = frozenset({Reason.UPSTREAM_REJECTED, Reason.CONTENT_POLICY_VIOLATION})
 
 
 class Upstream(Protocol):
@@ -55,53 +58,8 @@ class Upstream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a channel delivered: bytes, and what was copied into the bucket already."""
-
-    channel: str
-    finals: tuple[Final, ...]
-    probes: tuple[Probe, ...]
-    report: Report
-    kept: tuple[Kept, ...] = ()
-
-
-@dataclass(slots=True)
-class Course:
-    """The attempts of one generation so far, for its record."""
-
-    accepted: float
-    entry: Entry
-    kind: Kind = Kind.IMAGE
-    media_type: str = ""
-    """What outputs must be; empty: any type of the kind that we know."""
-    asked: int = 1
-    """How many outputs: what is made beyond is neither copied nor charged."""
-    count: Callable[[int], None] = lambda _size: None
-    """Told of every output's length: they are in memory until the end."""
-    records: list[AttemptRecord] = field(default_factory=list)
-    pursuit: Pursuit | None = None
-    """The job that is, or may be, at a provider now: it outlives this process."""
-    marks: dict[int, UUID] = field(default_factory=dict)
-
-    def mark(self, number: int) -> UUID:
-        """The mark of an attempt: the first one's was written with the hold."""
-        if number == 1:
-            return self.entry.mark
-        if number not in self.marks:
-            self.marks[number] = random_id()
-        return self.marks[number]
-
-
-@dataclass(slots=True)
-class _Timing:
-    acknowledged: float | None = None
-    first_byte: float | None = None
-    http_status: int = 0
-
-
 class Attempts:
-    """Drives a `Failover` machine. *now* is the monotonic clock."""
+    """Drives `Failover` machines. *now* is the monotonic clock."""
 
     def __init__(
         self,
@@ -111,159 +69,228 @@ class Attempts:
         emit: Emit,
         holds: Callable[[int], bool] = lambda _epoch: True,
         now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """*holds* tells whether the lease of an epoch is still ours (semantics.md 17)."""
+        """*holds* tells whether the lease of an epoch is still ours (semantics.md 17).
+
+        *wall* gives seconds since 1970. Engine and adopter go by these clocks, too.
+        """
+        self.now = now
+        self.wall = wall
         self._upstream = upstream
         self._jobs = jobs
         self._mirror = mirror
         self._emit = emit
         self._holds = holds
         self._now = now
+        self._risks = RiskCaps()
+
+    def careful(self, plan: Plan) -> Plan:
+        """The same *plan*, or one that spares the operator further refusals of its key."""
+        if not self._risks.is_used_up(plan.key, self._now()):
+            return plan
+        return replace(plan, preference=replace(plan.preference, is_careful=True))
 
     async def run(
         self, ask: Ask, failover: Failover, first: Attempt, live: Live, course: Course
     ) -> Made:
-        """Return what a channel made; raise GatewayError when all that may be tried failed."""
+        """Return what channels made; raise GatewayError when all that may be tried failed."""
+        lane = Lane(ask, live, course, failover, tuple(range(course.asked)))
+        lanes = [lane]
         try:
-            return await self._tried(ask, failover, first, live, course)
+            divided = await self._follow(lane, first)
+            if divided is not None:
+                shards = Shards(self._follow, self._now)
+                lanes = shards.lanes
+                await shards.run(lane, divided)
+            return merged(lanes)
+        except BaseException:
+            for each in lanes:
+                for made in each.made:
+                    await self._mirror.discard(made.kept)
+            raise
         finally:
+            course.records.sort(key=lambda record: record.number)
             self._jobs.forget(course.entry.id)
 
-    async def _tried(
-        self, ask: Ask, failover: Failover, first: Attempt, live: Live, course: Course
-    ) -> Made:
-        attempt, previous = first, ""
-        while True:
+    async def _follow(self, lane: Lane, first: Attempt) -> Attempt | None:
+        """Make the outputs of a lane, or some; else raise GatewayError.
+
+        Gives back the attempt, booked and not begun, on a channel that makes fewer at once.
+        """
+        try:
+            return await self._tried(lane, first)
+        except GatewayError:
+            if not lane.made:
+                raise
+            return None
+
+    async def _tried(self, lane: Lane, first: Attempt) -> Attempt | None:
+        attempt, previous, course = first, "", lane.course
+        while attempt.channel.maximum_count >= len(lane.indices):
             if not self._holds(course.entry.owner_epoch):
                 raise explained(Reason.REQUEST_NOT_RETAINED, retry_after=1)
-            live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
-            timing = _Timing()
-            try:
-                if attempt.channel.dialect in JOB_DIALECTS:
-                    made = await self._job(ask, attempt, live, course, timing)
-                else:
-                    made = await self._one(ask, attempt, failover, live, course, timing)
-            except UpstreamError as error:
-                previous = error.fault
-                self._note(ask, attempt, timing, course, error)
-                decision = failover.failed(attempt, error, self._now())
-                if isinstance(decision, Reconcile):
-                    found = await self._reconciled(ask, attempt, failover, course, timing)
-                    if isinstance(found, Made):
-                        return found
-                    decision = found
-            except GatewayError as error:
-                self._leave(attempt, timing, course, error)
-                raise
-            else:
-                failover.succeeded(attempt, self._now())
-                self._note(ask, attempt, timing, course, None)
-                return made
+            lane.live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
+            tried = await self._attempted(lane, attempt)
+            decision = tried.stop or await self._decided(lane, tried)
+            if decision is None:
+                return None
+            previous = "" if tried.error is None else tried.error.fault
             course.pursuit = None
-            attempt = await self._following(decision, failover, live, course)
+            attempt = await self._following(decision, lane)
+        return attempt
 
-    async def _following(
-        self, decision: TryAnother | Stop, failover: Failover, live: Live, course: Course
-    ) -> Attempt:
+    async def _attempted(self, lane: Lane, attempt: Attempt) -> Tried:
+        if (
+            lane.course.hedges
+            and not lane.is_hedged
+            and attempt.channel.dialect not in JOB_DIALECTS
+        ):
+            discard = self._mirror.discard
+            race = Race(
+                lane, self._once, self._note, lambda made: discard(made.kept), self._emit, self._now
+            )
+            return await race.run(attempt)
+        return await self._once(lane, attempt, Timing(lane.shard))
+
+    async def _once(self, lane: Lane, attempt: Attempt, timing: Timing) -> Tried:
+        """Make one attempt."""
+        lane.live.attempts[attempt.number] = partial(lane.course.standing, attempt, timing)
+        try:
+            if attempt.channel.dialect in JOB_DIALECTS:
+                made = await self._job(lane, attempt, timing)
+            else:
+                made = await self._one(lane, attempt, timing)
+        except UpstreamError as error:
+            return Tried(attempt, timing, error=error)
+        except GatewayError as error:
+            self._left(lane, attempt, timing, error)
+            raise
+        return Tried(attempt, timing, made)
+
+    async def _decided(self, lane: Lane, tried: Tried) -> TryAnother | Stop | None:
+        """What follows an attempt; None: nothing, the lane has its outputs."""
+        if tried.error is None:
+            return self._delivered(lane, tried)
+        self._note(lane, tried)
+        decision = lane.failover.failed(tried.attempt, tried.error, self._now())
+        if isinstance(decision, Reconcile):
+            return await self._reconciled(lane, tried)
+        return decision
+
+    def _delivered(self, lane: Lane, tried: Tried) -> TryAnother | None:
+        """Take what was made; what is missing of it may be asked of others, if nothing forbids."""
+        made, attempt, failover = tried.made, tried.attempt, lane.failover
+        assert made is not None
+        lane.made.append(made)
+        if len(made.finals) + len(made.kept) >= len(lane.indices) or not _may_fill(tried):
+            failover.succeeded(attempt, self._now())
+            self._note(lane, tried)
+            return None
+        self._note(lane, tried)
+        left = tuple([index for index in lane.indices if index not in made.indices])
+        if not failover.fell_short(attempt, len(left), self._now()):
+            return None
+        lane.indices = left
+        return TryAnother()
+
+    async def _following(self, decision: TryAnother | Stop, lane: Lane) -> Attempt:
         """The next attempt; raises GatewayError when there is none, or no time for its job."""
         if isinstance(decision, Stop):
             raise explain(decision)
         if decision.delay:
             await asyncio.sleep(decision.delay)
-        if live.cancel_asked:
+        if lane.live.cancel_asked:
             raise explained(Reason.CANCELLED)
-        following = failover.next_channel(self._now())
+        following = lane.failover.next_channel(self._now())
         if isinstance(following, Stop):
             raise explain(following)
         channel = following.channel
-        if channel.dialect in JOB_DIALECTS and self._now() >= course.accepted + channel.sla_seconds:
+        latest = lane.course.accepted + channel.sla_seconds
+        if channel.dialect in JOB_DIALECTS and self._now() >= latest:
             raise explained(Reason.UPSTREAM_TIMEOUT)  # what it made would not be waited for
         return following
 
-    async def _job(
-        self, ask: Ask, attempt: Attempt, live: Live, course: Course, timing: _Timing
-    ) -> Made:
+    async def _job(self, lane: Lane, attempt: Attempt, timing: Timing) -> Made:
         """Make a job and wait for its end."""
-        now, channel = self._now(), attempt.channel
+        now, channel, course = self._now(), attempt.channel, lane.course
         pursuit = course.pursuit = Pursuit(
             channel=channel,
             entry=course.entry,
-            live=live,
+            live=lane.live,
             number=attempt.number,
             mark=course.mark(attempt.number),
             sla_ends=course.accepted + channel.sla_seconds,
             sent_at=now,
-            sent_wall=time.time(),
+            sent_wall=self.wall(),
+            may_stop=lambda: self._risks.allows(
+                str(course.entry.key_id), course.quoted_micros, self._now()
+            ),
         )
         started_ms = int((attempt.started - course.accepted) * 1000)
-        timing.http_status = await self._jobs.submit(pursuit, ask, started_ms)
+        timing.http_status = await self._jobs.submit(pursuit, lane.ask, started_ms)
         timing.acknowledged = self._now()
         return await self.pursue(pursuit, course, timing)
 
-    async def pursue(self, pursuit: Pursuit, course: Course, timing: _Timing | None = None) -> Made:
+    async def pursue(self, pursuit: Pursuit, course: Course, timing: Timing | None = None) -> Made:
         """Wait for the end of a job, whoever made it, and bring its outputs home."""
         made = await self._jobs.follow(pursuit)
         if timing is not None:
             timing.first_byte = self._now()
-        finals = [item for item in made.outputs if isinstance(item, Final)]
-        hosted = [item for item in made.outputs if isinstance(item, Hosted)]
-        for final in finals:
-            course.count(len(final.data))
+        taken = Taken(report=made.report)
+        for item in made.outputs:
+            course.count(taken.add(item))
         try:
             return await self._brought(
-                pursuit.channel, course, finals, hosted, made.report, patience=JOB_PATIENCE
+                pursuit.channel, course, course.asked, taken, patience=JOB_PATIENCE
             )
         except UpstreamError as error:
             raise ended(error) from None
 
-    async def _reconciled(
-        self, ask: Ask, attempt: Attempt, failover: Failover, course: Course, timing: _Timing
-    ) -> Made | TryAnother | Stop:
+    async def _reconciled(self, lane: Lane, tried: Tried) -> TryAnother | Stop | None:
         """Find out what became of a submission that was sent and not answered."""
+        attempt, timing, course = tried.attempt, tried.timing, lane.course
         pursuit = course.pursuit
         assert pursuit is not None, "only jobs are reconciled"
         try:
             if not await self._jobs.find(pursuit):
-                return failover.absent(self._now())
-            failover.found()
+                return lane.failover.absent(self._now())
+            lane.failover.found()
             made = await self.pursue(pursuit, course, timing)
         except GatewayError as error:
-            self._leave(attempt, timing, course, error)
+            self._left(lane, attempt, timing, error)
             raise
         except UpstreamError as error:
-            self._note(ask, attempt, timing, course, error)
-            decision = failover.failed(attempt, error, self._now())
+            self._note(lane, Tried(attempt, timing, error=error))
+            decision = lane.failover.failed(attempt, error, self._now())
             assert not isinstance(decision, Reconcile), "a job that ended is known"
             return decision
-        failover.succeeded(attempt, self._now())
-        self._note(ask, attempt, timing, course, None)
-        return made
+        return self._delivered(lane, Tried(attempt, timing, made))
 
     async def _brought(
         self,
         channel: Channel,
         course: Course,
-        finals: list[Final],
-        hosted: list[Hosted],
-        report: Report,
+        wanted: int,
+        taken: Taken,
         *,
         patience: Patience = CALL_PATIENCE,
     ) -> Made:
         """What is good of the outputs; at least one, or UpstreamError."""
         kept: list[Kept] = []
-        hosted = hosted[: course.asked]
-        if hosted:
+        if hosted := taken.hosted[:wanted]:
             id_, kind = course.entry.id, course.kind
             kept = await self._mirror.keep(
                 id_, hosted, channel, kind, course.media_type, patience=patience
             )
         try:
-            good = check(finals, course.media_type, course.kind)
+            good = check(taken.finals, course.media_type, course.kind)
         except UpstreamError:
             if not kept:
                 raise
             good = []
-        good = good[: course.asked - len(kept)]
+        good = good[: wanted - len(kept)]
+        report = taken.report
         return Made(
             channel.name,
             tuple([final for final, _ in good]),
@@ -272,112 +299,83 @@ class Attempts:
             tuple(kept),
         )
 
-    async def _one(
-        self,
-        ask: Ask,
-        attempt: Attempt,
-        failover: Failover,
-        live: Live,
-        course: Course,
-        timing: _Timing,
-    ) -> Made:
+    async def _one(self, lane: Lane, attempt: Attempt, timing: Timing) -> Made:
         """Take the pieces of one attempt; previews and sounds go to the caller as they come.
 
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
-        taken = Taken()
-        channel = attempt.channel
+        taken, channel, wanted = Taken(), attempt.channel, len(lane.indices)
+        ask = part_of(lane.ask, lane.indices)
         budget = attempt.deadlines.total if attempt.is_cut else None
         call = self._upstream.attempt(DIALECTS[channel.dialect], ask, channel, budget)
         try:
-            async with leaving(live, channel), aclosing(call) as pieces:
+            async with leaving(lane.live, channel), aclosing(call) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Acknowledged):
                         timing.acknowledged, timing.http_status = self._now(), piece.http_status
                         continue
-                    if not isinstance(piece, Report):
-                        timing.first_byte = timing.first_byte or self._now()
-                    course.count(taken.add(piece))
-                    if isinstance(piece, Preview) or (ask.partials and isinstance(piece, Sound)):
-                        failover.delivered()
-                        live.publish(piece)
-        except UpstreamError:
+                    if isinstance(piece, Report):
+                        taken.add(piece)
+                        continue
+                    timing.first_byte = timing.first_byte or self._now()
+                    output = piece if ask is lane.ask else placed(piece, lane.indices)
+                    if output is None:
+                        continue
+                    lane.course.count(taken.add(output))
+                    if isinstance(output, Preview) or (ask.partials and isinstance(output, Sound)):
+                        if lane.claim is not None:
+                            lane.claim(attempt)
+                        lane.failover.delivered()
+                        lane.live.publish(output)
+        except UpstreamError as error:
             if not taken.finals and not taken.hosted:
                 raise
-        return await self._brought(channel, course, taken.finals, taken.hosted, taken.report)
+            timing.cut = error
+        return await self._brought(channel, lane.course, wanted, taken)
 
-    def _note(
-        self,
-        ask: Ask,
-        attempt: Attempt,
-        timing: _Timing,
-        course: Course,
-        error: UpstreamError | None,
-    ) -> None:
+    def _note(self, lane: Lane, tried: Tried) -> None:
         """Record how an attempt went, and log it."""
+        attempt, error, timing = tried.attempt, tried.error, tried.timing
         fault, phase = (None, Phase.DONE) if error is None else (error.fault, error.phase)
-        if error is not None:
-            timing.http_status = error.http_status
-        self._record(attempt, timing, course, _state(error), fault, phase)
+        lane.course.note(attempt, timing, error, self._now())
+        if fault is Fault.CONTENT_POLICY and attempt.channel.bills_on_refusal:
+            self._waste(lane, attempt)
         self._emit(
             AttemptEnded(
                 attempt.channel.name,
-                ask.model,
+                lane.ask.model,
                 fault or "",
                 phase,
                 timing.http_status,
                 (self._now() - attempt.started) * 1000,
+                attempt.health.operation,
             )
         )
 
-    def _leave(
-        self, attempt: Attempt, timing: _Timing, course: Course, error: GatewayError
-    ) -> None:
-        """Record an attempt that was cancelled, ran out of time, was taken over or not stored."""
-        fault = Fault.LOST if error.reason is Reason.UPSTREAM_TIMEOUT else None
-        self._record(attempt, timing, course, AttemptState.FAILED, fault, Phase.BODY)
+    def _left(self, lane: Lane, attempt: Attempt, timing: Timing, error: GatewayError) -> None:
+        """Record one that ended without a verdict of its channel."""
+        course = lane.course
+        course.leave(attempt, timing, self._now(), error)
+        if course.pursuit is not None and course.pursuit.is_stop_billed:
+            self._waste(lane, attempt)
 
-    def _record(
-        self,
-        attempt: Attempt,
-        timing: _Timing,
-        course: Course,
-        state: AttemptState,
-        fault: Fault | None,
-        phase: Phase,
-    ) -> None:
-        if course.records and course.records[-1].number == attempt.number:
-            course.records.pop()  # it was lost, and has been found
-
-        def since(moment: float | None) -> int | None:
-            return None if moment is None else int((moment - course.accepted) * 1000)
-
-        course.records.append(
-            AttemptRecord(
-                number=attempt.number,
-                channel=attempt.channel.name,
-                mark=course.mark(attempt.number),
-                state=AttemptState.LOST if fault is Fault.LOST else state,
-                fault=fault,
-                phase=phase,
-                http_status=timing.http_status,
-                started_ms=since(attempt.started) or 0,
-                acknowledged_ms=since(timing.acknowledged),
-                first_byte_ms=since(timing.first_byte),
-                ended_ms=since(self._now()),
-                upstream_job_id=course.pursuit.job_id if course.pursuit is not None else "",
-            )
+    def _waste(self, lane: Lane, attempt: Attempt) -> None:
+        """The operator pays for what was refused or stopped (semantics.md 23)."""
+        course, outputs = lane.course, len(lane.indices)
+        course.wastes.append(
+            Waste(attempt.number, attempt.channel.name, outputs, OperatorBook.RISK)
         )
+        cost = share(course.quoted_micros, outputs, course.asked)
+        self._risks.add(str(course.entry.key_id), cost, self._now())
 
 
-def _state(error: UpstreamError | None) -> AttemptState:
-    return AttemptState.DONE if error is None else AttemptState.FAILED
+def _may_fill(tried: Tried) -> bool:
+    """Whether what an attempt did not make may be asked of others.
 
-
-def explain(stop: Stop) -> GatewayError:
-    """The error of a failed generation; the live caller also gets the provider's words."""
-    error = stop.to_error()
-    detail = stop.cause.detail if stop.cause is not None else None
-    if detail and stop.reason in _QUOTED:
-        error.message = f"{error.message} The provider says: {detail.reveal()[:DETAIL_LIMIT]}"
-    return error
+    Not what a job made too few of: its row tells an adopter all that there is; and not what was
+    refused.
+    """
+    cut = tried.timing.cut
+    return tried.attempt.channel.dialect not in JOB_DIALECTS and (
+        cut is None or MEANING[cut.fault].another is not Another.NEVER
+    )

@@ -5,7 +5,7 @@ from dataclasses import field
 from uuid import UUID
 
 from accounts.limits import Allowance, KeyRelease, KeyUse
-from billing.ledger import Hold, Settle, Void
+from billing.ledger import Hold, Loss, Settle, Void
 from core.caller import Caller
 from core.engine.ids import random_id
 from core.engine.records import (
@@ -59,6 +59,12 @@ class Opening:
     channel: str
     """The first to be tried."""
     callback: Callback | None = None
+    credential: str = ""
+    """Of the channel: its name."""
+    standing: str = ""
+    """Of the channel, when it was chosen."""
+    candidates: int = 0
+    """How many channels could serve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class Outcome:
     charged_micros: int = 0
     duration_ms: int = 0
     report: Report = EMPTY_REPORT
+    losses: tuple[Loss, ...] = ()
+    """What it cost the operator beside."""
 
 
 class Bookkeeper:
@@ -214,7 +222,14 @@ def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
             quoted_micros=quoted,
             duration_ms=opening.duration_ms,
             fingerprint=opening.fingerprint,
-            first_attempt=AttemptRecord(1, opening.channel, entry.mark),
+            first_attempt=AttemptRecord(
+                1,
+                opening.channel,
+                entry.mark,
+                standing=opening.standing,
+                candidates=opening.candidates,
+                credential=opening.credential,
+            ),
             idempotency_key=opening.idempotency_key,
             claim=opening.is_retry and opening.idempotency_key is None,
             sandbox=caller.sandbox,
@@ -254,4 +269,4 @@ def _finish(entry: Entry, outcome: Outcome) -> tuple[object, ...]:
         if succeeded
         else Void(random_id(), entry.account_id, entry.hold_id)
     )
-    return finish, resolve, KeyRelease(entry.account_id, entry.key_id)
+    return finish, resolve, KeyRelease(entry.account_id, entry.key_id), *outcome.losses

@@ -47,7 +47,11 @@ async def leaving(live: Live, channel: Channel) -> AsyncIterator[None]:
         return
     loop = asyncio.get_running_loop()
     limit = asyncio.timeout(None)
-    live.on_cancel = lambda: limit.reschedule(loop.time())
+
+    def leave() -> None:
+        limit.reschedule(loop.time())
+
+    live.on_cancel.add(leave)
     try:
         async with limit:
             yield
@@ -56,4 +60,4 @@ async def leaving(live: Live, channel: Channel) -> AsyncIterator[None]:
             raise
         raise explained(Reason.CANCELLED) from None
     finally:
-        live.on_cancel = None
+        live.on_cancel.discard(leave)

@@ -1,24 +1,27 @@
 """Ends generations: outputs in their place, then the last commit, and only then the last events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
 from time import monotonic
 
+from billing.ledger import Loss, OperatorBook
 from billing.pricing import share
-from core.engine.attempts import Course, Made
 from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden, not_ours
+from core.engine.course import Course, Made
 from core.engine.events import Charged, Completed, Failed, Live, OutputReady
 from core.engine.outputs import Kept, Store, discard, keep
 from core.engine.records import AssetRecord, NotOwner
 from core.errors import GatewayError, Reason, explained
-from core.log import Emit, GenerationEnded, defect
+from core.log import CostLost, Emit, GenerationEnded, defect
 from core.model import Failure, Generation, GenerationState, Report
 from core.values import dataclass
 from storage.commits import CommitRejected, CommitUnanswered, Refused
 
+ACCOUNTS = {OperatorBook.HEDGE_LOSS: "hedge", OperatorBook.RISK: "risk"}
+"""What metrics call the operator's books."""
 _ROUNDING = 0.1
 """Seconds by which a file may be longer than what was asked for, without being charged for it."""
 LONGEST_SECONDS = 86_400.0
@@ -50,7 +53,10 @@ class Case:
 class Closing:
     """The ends of generations."""
 
-    def __init__(self, books: Bookkeeper, store: Store, emit: Emit) -> None:
+    def __init__(
+        self, books: Bookkeeper, store: Store, emit: Emit, now: Callable[[], float] = monotonic
+    ) -> None:
+        self._now = now
         self._books = books
         self._store = store
         self._emit = emit
@@ -70,6 +76,7 @@ class Closing:
             charged_micros=charged,
             duration_ms=duration_ms,
             report=report,
+            losses=_losses(case, course),
         )
         if not await self._close(case, outcome, kept):
             return
@@ -95,7 +102,8 @@ class Closing:
         cancelled = error.reason is Reason.CANCELLED
         state = GenerationState.CANCELLED if cancelled else GenerationState.FAILED
         channel = course.records[-1].channel if course.records else ""
-        outcome = Outcome(state, tuple(course.records), channel, error)
+        losses = _losses(case, course)
+        outcome = Outcome(state, tuple(course.records), channel, error, losses=losses)
         try:
             verdict = await self._books.close(case.entry, outcome)
             if isinstance(verdict, Refused) and isinstance(verdict.refusal, NotOwner):
@@ -123,7 +131,9 @@ class Closing:
         except OSError:
             await self._discard(made.kept)
             raise explained(Reason.STORAGE_UNAVAILABLE, retry_after=1) from None
-        return [*made.kept, *kept] if made.kept else kept
+        if not made.kept:
+            return kept
+        return sorted([*made.kept, *kept], key=lambda item: item.record.output_index)
 
     async def _close(self, case: Case, outcome: Outcome, kept: list[Kept]) -> bool:
         """Commit the end; False when it was not ours to end, and then the caller is told."""
@@ -150,12 +160,34 @@ class Closing:
 
     def _report(self, ended: Generation, course: Course) -> None:
         reason = ended.failure.reason if ended.failure is not None else ""
-        milliseconds = (monotonic() - course.accepted) * 1000
+        milliseconds = (self._now() - course.accepted) * 1000
         self._emit(
             GenerationEnded(
                 ended.model, ended.channel, ended.state, reason, ended.attempt_count, milliseconds
             )
         )
+        for waste in course.wastes:
+            micros = share(ended.quoted_micros, waste.outputs, ended.requested_count)
+            account = ACCOUNTS[waste.book]
+            self._emit(CostLost(waste.channel, ended.model, account, micros))
+
+
+def _losses(case: Case, course: Course) -> tuple[Loss, ...]:
+    """What the operator pays for, each by the mark of its attempt: it is written once.
+
+    No catalogue knows what a channel costs, so the price stands for it: the most it may be.
+    """
+    quoted, count = case.accepted.quoted_micros, case.accepted.requested_count
+    losses = [
+        Loss(
+            course.mark(waste.number),
+            case.entry.account_id,
+            share(quoted, waste.outputs, count),
+            waste.book,
+        )
+        for waste in course.wastes
+    ]
+    return tuple([loss for loss in losses if loss.amount_micros])
 
 
 def _length(report: Report, kept: Sequence[Kept]) -> float:

@@ -7,33 +7,30 @@ who serves it is the policy's, whether it is paid for is the commit's.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from core.caller import Caller
 from core.engine.admission import Slot
-from core.engine.attempts import Attempts, Course, Made
+from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
 from core.engine.closing import Case, Closing
-from core.engine.events import Accepted, Event, Failed, Live, RateLimit, ending, replay
+from core.engine.course import Course, Made
+from core.engine.events import Accepted, Failed, Live, RateLimit
 from core.engine.ids import new_id
 from core.engine.intake import Intake, Job
-from core.engine.library import Library
+from core.engine.library import Library, Trace
 from core.engine.order import Order
 from core.engine.outputs import Store, discard
 from core.engine.records import Claimed, Replay
+from core.engine.watching import Numbered, Watching, replayed
 from core.errors import GatewayError, Reason, explained
 from core.log import Emit, defect
 from core.model import Asset, Generation
+from core.policy.deadlines import is_over
 from core.policy.decisions import Attempt, Stop
 from core.policy.failover import Failover, Fleet
 from core.values import dataclass
-
-WATCH_SECONDS = 0.25
-"""How often a generation of another process is looked at."""
-
-Numbered = tuple[int, Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +66,20 @@ class Engine:
         emit: Emit,
     ) -> None:
         """The *emit* hears of defects and of every end."""
+        self._now = attempts.now
         self._intake = intake
         self._fleet = fleet
         self._attempts = attempts
         self._books = books
         self._library = library
         self._store = store
-        self._closing = Closing(books, store, emit)
+        self._closing = Closing(books, store, emit, attempts.now)
         self._emit = emit
         self._live: dict[UUID, Live] = {}
         self._opening: set[UUID] = set()
         self._attempting: dict[UUID, asyncio.Task[Any]] = {}
         self._stopping = False
+        self._watching = Watching(self._live, library, lambda: self._stopping)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -114,7 +113,7 @@ class Engine:
         self, caller: Caller, job: Job, slot: Slot, ticket: "asyncio.Future[Ticket]"
     ) -> None:
         """One generation, from the first commit to the last."""
-        failover = Failover(self._fleet, job.routing)
+        failover = Failover(self._fleet, self._attempts.careful(job.routing))
         id_ = new_id()
         self._opening.add(id_)
         try:
@@ -143,14 +142,18 @@ class Engine:
         self, caller: Caller, job: Job, slot: Slot, failover: Failover, id_: UUID
     ) -> Running | Ticket:
         """Commit the hold; or find the generation that answers a repeated request."""
-        first = failover.next_channel(monotonic())
+        first = failover.next_channel(self._now())
         if isinstance(first, Stop):
             raise first.to_error()
-        opened = await self._books.open(caller, self._intake.opening(job, id_, first.channel.name))
+        channel = first.channel
+        how = (channel.credential_name, first.standing, first.candidates)
+        opening = self._intake.opening(job, id_, channel.name, *how)
+        opened = await self._books.open(caller, opening)
+        slot.dispatched()
         if isinstance(opened, Replay | Claimed):
             return await self._again(caller, opened.generation_id)
         entry, allowance = opened
-        generation = job.accepted(caller, entry, first.channel.name)
+        generation = job.accepted(caller, entry, channel.name)
         live = Live(entry.id, caller.account_id, entry.owner_epoch)
         limit = RateLimit(allowance.limit, allowance.remaining, allowance.reset_us / 1e6)
         live.publish(Accepted(generation, rate_limit=limit))
@@ -161,11 +164,7 @@ class Engine:
         self, caller: Caller, id_: UUID, after: int = 0
     ) -> AsyncGenerator[Numbered, None]:
         """The events of a generation after sequence number *after*, from any process."""
-        live = self._live.get(id_)
-        if live is not None and live.account_id == caller.account_id and not live.delete_asked:
-            return live.watch(after)
-        generation = await self._library.find(caller.account_id, id_)
-        return self._follow(generation, after)
+        return await self._watching.watch(caller.account_id, id_, after)
 
     async def cancel(self, caller: Caller, id_: UUID) -> Generation:
         """Ask to stop: granted unless what it costs is spent; then it finishes and is charged."""
@@ -191,6 +190,20 @@ class Engine:
         if live is None or live.percent is None or item.state.is_terminal:
             return item
         return replace(item, progress_percent=live.percent)
+
+    async def explain(self, caller: Caller, id_: UUID) -> Trace:
+        """How it was served so far: what is on record, and what this process makes now."""
+        trace = await self._library.trace(caller.account_id, id_)
+        live = self._live.get(id_)
+        if live is None or trace.generation.state.is_terminal:
+            return trace
+        attempts = {item.number: item for item in trace.attempts}
+        for number, standing in live.attempts.items():
+            attempts[number] = standing()
+        generation = self.with_progress(trace.generation)
+        return replace(
+            trace, generation=generation, attempts=tuple([attempts[n] for n in sorted(attempts)])
+        )
 
     async def delete(self, caller: Caller, id_: UUID) -> tuple[Sequence[Asset], Sequence[Asset]]:
         """Hide it and delete its outputs, also those that arrive later.
@@ -239,36 +252,22 @@ class Engine:
         live = self._live.get(id_)
         generation = await self._library.find(caller.account_id, id_)
         if live is None:
-            return Ticket(generation, lambda: self._follow(generation))
-        return Ticket(generation, lambda: _replayed(live, generation))
-
-    async def _follow(
-        self, generation: Generation, after: int = 0
-    ) -> AsyncGenerator[Numbered, None]:
-        """Replay from rows, and look again until it ends."""
-        events = replay(generation)
-        for numbered in events:
-            if numbered[0] > after:
-                yield numbered
-        seq = max(after, events[-1][0])
-        while not generation.state.is_terminal:
-            await asyncio.sleep(WATCH_SECONDS)
-            try:
-                generation = await self._library.find(generation.account_id, generation.id)
-            except GatewayError as gone:  # deleted meanwhile: a terminal event all the same
-                yield seq + 1, Failed(gone, generation)
-                return
-            if generation.state.is_terminal:
-                for event in ending(generation):
-                    seq += 1
-                    yield seq, event
+            return Ticket(generation, lambda: self._watching.follow(generation))
+        return Ticket(generation, lambda: replayed(live, generation))
 
     async def _run(self, running: Running) -> None:
         """From acceptance to the terminal event."""
         case, job = running.case, running.job
         kind, asked = job.model.kind, job.ask.count
         course = Course(
-            monotonic(), case.entry, kind, job.media_type, asked, count=running.slot.count
+            self._now(),
+            case.entry,
+            kind,
+            job.media_type,
+            asked,
+            count=running.slot.count,
+            quoted_micros=case.accepted.quoted_micros,
+            hedges=job.model.hedge,
         )
 
         async def making() -> Made:
@@ -277,9 +276,16 @@ class Engine:
                     raise _stopped()
                 if case.live.cancel_asked:
                     raise explained(Reason.CANCELLED)
-                return await self._attempts.run(
-                    job.ask, running.failover, running.first, case.live, course
-                )
+                try:
+                    return await self._attempts.run(
+                        job.ask, running.failover, running.first, case.live, course
+                    )
+                except GatewayError as error:
+                    if is_over(error.reason, job.routing.ends, self._now()):
+                        raise explained(Reason.DEADLINE_EXCEEDED) from None
+                    raise
+                finally:
+                    running.slot.returned()
 
         try:
             await self._supervised(case, course, making())
@@ -352,9 +358,3 @@ def _still_running() -> GatewayError:
     return GatewayError(
         Reason.STILL_RUNNING, "This process stops; another one goes on with the generation."
     )
-
-
-async def _replayed(live: Live, generation: Generation) -> AsyncGenerator[Numbered, None]:
-    """The events of a running twin; the first says that they are a replay."""
-    async for seq, event in live.watch():
-        yield seq, Accepted(generation, replayed=True) if isinstance(event, Accepted) else event

@@ -1,11 +1,13 @@
 """What watchers of a generation are told, in order, with rising sequence numbers."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable
 from uuid import UUID
 
 from core.body import Body
-from core.errors import GatewayError, describe
+from core.engine.records import AttemptRecord
+from core.errors import GatewayError, Reason, describe
 from core.model import Asset, Generation, Preview, Sound, Usage
 from core.values import dataclass
 
@@ -88,24 +90,33 @@ Event = (
 )
 
 
-REPLAYED = 1 << 24
-"""Where the numbers of events that are rebuilt from rows begin."""
+# Numbers of events within an epoch, 32 bits. What rows tell again has the same number live and
+# rebuilt, whoever rebuilds it, so that whoever resumes elsewhere misses nothing and hears nothing
+# twice. Previews, sounds and progress, which no row tells, are counted up in between.
+_ACCEPTED = 1
+_ATTEMPT_BITS = 20
+"""Attempt *n* is number `n << 20`: a million events fit between two attempts."""
+_OUTPUTS = 1 << 31
+_CHARGED = _OUTPUTS + (1 << 29)
+_END = _OUTPUTS + (1 << 30)
 
 
 class Live:
     """A generation that runs in this process: its events so far, and its watchers."""
 
     __slots__ = (
+        "_base",
         "_is_nudged",
+        "_numbers",
         "_pause",
         "_waiting",
         "account_id",
+        "attempts",
         "cancel_asked",
         "delete_asked",
         "ended",
         "events",
         "finishing",
-        "first",
         "id",
         "on_cancel",
         "percent",
@@ -114,9 +125,12 @@ class Live:
     def __init__(self, id_: UUID, account_id: UUID, epoch: int) -> None:
         self.id = id_
         self.account_id = account_id
-        self.first = (epoch << 32) + 1
-        """The sequence number of the first event (semantics.md 11)."""
+        self._base = epoch << 32
         self.events: list[Event] = []
+        self._numbers: list[int] = []
+        """Of the events, rising (semantics.md 11)."""
+        self.attempts: dict[int, Callable[[], AttemptRecord]] = {}
+        """How each attempt of this process stands now, by its number; rows know it later."""
         self.ended = False
         self.cancel_asked = False
         self.delete_asked = False
@@ -124,8 +138,8 @@ class Live:
         """Its outcome is known and is being recorded."""
         self.percent: int | None = None
         """How far its job was when the provider told last."""
-        self.on_cancel: Callable[[], None] | None = None
-        """Ends what it does now, where a wish to cancel may."""
+        self.on_cancel: set[Callable[[], None]] = set()
+        """End what it does now, where a wish to cancel may."""
         self._waiting: list[asyncio.Future[None]] = []
         self._pause: asyncio.Future[None] | None = None
         self._is_nudged = False
@@ -149,8 +163,8 @@ class Live:
         if self.cancel_asked:
             return
         self.cancel_asked = True
-        if self.on_cancel is not None:
-            self.on_cancel()
+        for leave in tuple(self.on_cancel):
+            leave()
         self.nudge()
 
     def nudge(self) -> None:
@@ -161,9 +175,14 @@ class Live:
             _end(self._pause)
 
     def publish(self, *events: Event) -> None:
-        """Append *events* and wake the watchers."""
-        self.events.extend(events)
-        self.ended = isinstance(events[-1], Completed | Failed)
+        """Append *events* and wake the watchers. Nothing follows the terminal one."""
+        for event in events:
+            if self.ended:
+                break
+            last = self._numbers[-1] if self._numbers else self._base
+            self._numbers.append(max(self._base + _place(event), last + _room(event)))
+            self.events.append(event)
+            self.ended = isinstance(event, Completed | Failed)
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
@@ -171,11 +190,13 @@ class Live:
 
     async def watch(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
         """Yield (sequence number, event) after number *after*, until the terminal one."""
-        index = max(0, after - self.first + 1)
+        index = bisect_right(self._numbers, after)
         while True:
             while index < len(self.events):
-                yield self.first + index, self.events[index]
+                number, event = self._numbers[index], self.events[index]
                 index += 1
+                if number > after:  # rows may have told it before it happened here
+                    yield number, event
             if self.ended:
                 return
             future = asyncio.get_running_loop().create_future()
@@ -188,21 +209,46 @@ def _end(pause: asyncio.Future[None]) -> None:
         pause.set_result(None)
 
 
-def replay(generation: Generation) -> list[tuple[int, Event]]:
-    """The events that can be rebuilt from rows: no previews, no bytes.
+def _place(event: Event) -> int:
+    """The number that an event has wherever it is told; 0 if it is told live only."""
+    match event:
+        case Accepted():
+            return _ACCEPTED
+        case AttemptStarted(number):
+            return number << _ATTEMPT_BITS
+        case OutputReady(asset):
+            return _OUTPUTS + 2 * asset.output_index + 1
+        case Charged():
+            return _CHARGED
+        case Failed(error) if error.reason is Reason.STILL_RUNNING:
+            return 0  # the generation goes on: its end is still to come
+        case Completed() | Failed():
+            return _END
+        case _:
+            return 0
 
-    They are numbered above all that were seen live, so that whoever resumes gets them.
-    """
+
+def _room(event: Event) -> int:
+    """By how much its number is above the last: pieces before its last have the one below."""
+    return 2 if isinstance(event, Preview | Sound) else 1
+
+
+def replay(generation: Generation) -> list[tuple[int, Event]]:
+    """The events that can be rebuilt from rows, numbered: no previews, no bytes."""
     events: list[Event] = [Accepted(generation, replayed=True)]
     if generation.channel:
         events.append(AttemptStarted(generation.attempt_count, generation.channel, ""))
     if generation.state.is_terminal:
-        events.extend(ending(generation))
-    first = (generation.epoch << 32) + REPLAYED
-    return [(first + number, event) for number, event in enumerate(events)]
+        events.extend(_ending(generation))
+    return [((generation.epoch << 32) + _place(event), event) for event in events]
 
 
-def ending(generation: Generation) -> list[Event]:
+def gone(generation: Generation, error: GatewayError) -> tuple[int, Event]:
+    """The terminal event of a generation whose row is no longer shown."""
+    return (generation.epoch << 32) + _END, Failed(error, generation)
+
+
+def _ending(generation: Generation) -> list[Event]:
     """The events that end *generation*, rebuilt from its row."""
     if generation.failure is not None:
         failure = generation.failure

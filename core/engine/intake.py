@@ -176,7 +176,7 @@ class Intake:
             or "seed" in ask.parameters
             or not all(model.parameters[name].values for name in _texts(ask))
         ):
-            return _price(model, ask, now), Needs.of(ask, model.defaults)
+            return _price(model, ask, now), _needs(model, ask)
         minute = int(now.timestamp()) // 60
         if minute != self._minute or len(self._kept) >= KEPT_TERMS:
             self._minute = minute
@@ -184,12 +184,20 @@ class Intake:
         key = (model.id, ask.count, bool(ask.partials), tuple(ask.parameters.items()))
         terms = self._kept.get(key)
         if terms is None:
-            terms = _price(model, ask, now), Needs.of(ask, model.defaults)
+            terms = _price(model, ask, now), _needs(model, ask)
             self._kept[key] = terms
         return terms
 
-    def opening(self, job: Job, id_: UUID, channel: str) -> Opening:
-        """What is recorded of the job when it is accepted."""
+    def opening(
+        self,
+        job: Job,
+        id_: UUID,
+        channel: str,
+        credential: str = "",
+        standing: str = "",
+        candidates: int = 0,
+    ) -> Opening:
+        """What is recorded of the job, and of its first attempt, when it is accepted."""
         return Opening(
             id=id_,
             model=job.model.id,
@@ -205,6 +213,9 @@ class Intake:
             is_retry=job.is_retry,
             channel=channel,
             callback=job.callback,
+            credential=credential,
+            standing=standing,
+            candidates=candidates,
         )
 
     def _fingerprint(
@@ -259,6 +270,10 @@ def _price(model: Model, ask: Ask, now: datetime) -> int:
     facts = schema.price_facts(model, ask)
     units = schema.price_units(ask, schema.seconds_of(model, ask))
     return quote(model.prices, facts, units, now)
+
+
+def _needs(model: Model, ask: Ask) -> Needs:
+    return Needs.of(ask, model.defaults, is_divisible=not model.series)
 
 
 def _texts(ask: Ask) -> list[str]:

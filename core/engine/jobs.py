@@ -14,6 +14,7 @@ from uuid import UUID
 
 from core.engine.bookkeeping import Bookkeeper, Entry, not_ours
 from core.engine.events import Live, Progress
+from core.engine.looks import Calls, Looks
 from core.engine.records import AttemptRecord
 from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError, explained
 from core.log import Emit, defect
@@ -29,14 +30,6 @@ GONE_SECONDS = 30.0
 GONE_LOOKS = 3
 """In a row that find nothing; a look that fails otherwise says nothing."""
 MAXIMUM_PAGES = 50
-
-
-class Calls(Protocol):
-    """The driver, as far as jobs need it."""
-
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
-        """The whole answer; raises UpstreamError."""
-        ...
 
 
 @dataclass(slots=True)
@@ -57,6 +50,10 @@ class Pursuit:
     is_fate_unknown: bool = False
     is_marked: bool = True
     """Whether its submission carried the mark, as far as this process knows."""
+    may_stop: Callable[[], bool] = lambda: False
+    """Whether the operator bears what is billed for stopping it while it runs."""
+    is_stop_billed: bool = False
+    """Whether it was stopped, and is billed all the same."""
 
     @property
     def dialect(self) -> JobDialect:
@@ -116,11 +113,14 @@ class Jobs:
         """*holds* tells whether this process still holds the lease of an epoch."""
         self._calls = calls
         self._holds = holds
+        self._looks = Looks(calls)
         self._books = books
         self._emit = emit
         self._chance = chance
         self._doors = doors
         self._now = now
+        self.renewed: Callable[[Channel], Channel] = lambda channel: channel
+        """Gives a channel the credential that stands where its own was read."""
 
     async def submit(self, pursuit: Pursuit, ask: Ask, started_ms: int) -> int:
         """Make the job; returns the HTTP status.
@@ -134,7 +134,11 @@ class Jobs:
         pursuit.live.percent = None  # that was of the job before
         if pursuit.number > 1:
             record = AttemptRecord(
-                pursuit.number, channel.name, pursuit.mark, started_ms=started_ms
+                pursuit.number,
+                channel.name,
+                pursuit.mark,
+                started_ms=started_ms,
+                credential=channel.credential_name,
             )
             await self._record(pursuit, record)
         ask = self._doors.offer(pursuit.entry.id, ask, channel)
@@ -203,6 +207,7 @@ class Jobs:
         while True:
             delay = look_delay(schedule, self._now(), self._chance())
             is_late = await self._rest(pursuit, delay)
+            schedule.looked = self._now()
             try:
                 state = await self._look(pursuit)
             except UpstreamError as error:
@@ -263,6 +268,7 @@ class Jobs:
         """Wait for the next look; True at the SLA, which allows one more."""
         now = self._now()
         await pursuit.live.pause(max(0.0, min(seconds, pursuit.sla_ends - now)))
+        pursuit.channel = self.renewed(pursuit.channel)
         now = self._now()
         if now >= pursuit.sent_at + pursuit.channel.job_seconds:
             await self._set_fate(pursuit, is_unknown=True)
@@ -270,27 +276,30 @@ class Jobs:
 
     async def _look(self, pursuit: Pursuit) -> "Working | Made | Broken | Stopped":
         dialect, channel = pursuit.dialect, pursuit.channel
-        reply = await self._calls.call(dialect.look(pursuit.job_id, channel), channel)
+        reply = await self._looks.ask(dialect.look(pursuit.job_id, channel), channel)
         state = dialect.state(reply, channel)
         if isinstance(state, Elsewhere):
-            state = dialect.outcome(await self._calls.call(state.call, channel), channel)
+            state = dialect.outcome(await self._looks.ask(state.call, channel), channel)
             assert not isinstance(state, Elsewhere), "an outcome is one"
         return state
 
     async def _cancel(self, pursuit: Pursuit, state: Working) -> bool:
         """Ask the provider to stop it; False when it goes on, which is charged.
 
-        What runs where beginning is billed goes on: nobody else would pay for it.
+        What runs where beginning is billed goes on once its key has cost the operator enough.
         """
-        if pursuit.channel.bills_on_cancel and not state.is_queued:
+        is_billed = pursuit.channel.bills_on_cancel and not state.is_queued
+        if is_billed and not pursuit.may_stop():
             return False
         call = pursuit.dialect.cancel(pursuit.job_id, pursuit.channel, state)
         if call is None:
             return False
         try:
-            return pursuit.dialect.cancelled(await self._calls.call(call, pursuit.channel))
+            is_stopped = pursuit.dialect.cancelled(await self._looks.ask(call, pursuit.channel))
         except UpstreamError:
             return False
+        pursuit.is_stop_billed = is_stopped and is_billed
+        return is_stopped
 
     async def _search(self, pursuit: Pursuit) -> str | None:
         """The job's id; empty if no page has it, None if there are no pages."""
@@ -299,7 +308,7 @@ class Jobs:
         for page in range(2, MAXIMUM_PAGES + 2):
             if call is None or first is None:
                 return None
-            found = dialect.found(await self._calls.call(call, channel), pursuit.mark)
+            found = dialect.found(await self._looks.ask(call, channel), pursuit.mark)
             if found.job_id or page_ends(found.is_last, found.oldest, pursuit.sent_wall):
                 return found.job_id
             call = _following(first, found.cursor) or dialect.find(channel, page)

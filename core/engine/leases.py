@@ -16,6 +16,8 @@ from storage.pool import StorageUnavailable
 
 LEASE_SECONDS = 8.0
 HEARTBEAT_SECONDS = 2.0
+RETRY_SECONDS = 0.5
+"""After a heartbeat that was not answered: whoever comes back serves soon."""
 # We stop before others may begin: their clock and ours need not run at the same rate.
 MARGIN_SECONDS = 1.0
 
@@ -86,13 +88,16 @@ class LeaseKeeper:
 
     async def keep(self) -> None:
         """Heartbeat until cancelled. After an outage the lease is a new one."""
+        pause = HEARTBEAT_SECONDS
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     await self.heartbeat()
             except (StorageUnavailable, TimeoutError):
-                continue  # it may still be renewed in time; if not, `is_valid` says so
+                pause = RETRY_SECONDS  # it may still be renewed in time; else `is_valid` says so
+            else:
+                pause = HEARTBEAT_SECONDS
 
     async def heartbeat(self) -> None:
         """Renew the lease, or take a new one where it has expired."""

@@ -9,6 +9,7 @@ from core.engine.ids import moment_of
 from core.engine.outputs import asset_of
 from core.errors import GatewayError, Reason
 from core.model import Asset, Failure, Generation, Report
+from core.values import dataclass
 
 _PATH = re.compile(r"tasks/([0-9a-f]{32})/([0-9a-f]{24})/([0-9]{1,2})\.[a-z0-9]{2,4}\Z")
 
@@ -30,6 +31,19 @@ class Reads(Protocol):
         self, generation_id: UUID, link: str, output_index: int
     ) -> records.StoredAsset | None: ...
 
+    async def attempts(self, account_id: UUID, id_: UUID) -> list[records.AttemptRecord]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How a generation was served."""
+
+    generation: Generation
+    catalogue_version: str
+    """Whose prices apply to it."""
+    attempts: tuple[records.AttemptRecord, ...]
+    """First to last."""
+
 
 class Library:
     """Generations as callers see them."""
@@ -39,10 +53,13 @@ class Library:
 
     async def find(self, account_id: UUID, id_: UUID) -> Generation:
         """One generation; raises GENERATION_NOT_FOUND."""
-        row = await self._reads.generation(account_id, id_)
-        if row is None:
-            raise GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")
-        return await self._with_assets(row)
+        return await self._with_assets(await self._row(account_id, id_))
+
+    async def trace(self, account_id: UUID, id_: UUID) -> Trace:
+        """What is on record of its attempts; raises GENERATION_NOT_FOUND."""
+        row = await self._row(account_id, id_)
+        attempts = await self._reads.attempts(account_id, id_)
+        return Trace(await self._with_assets(row), row.catalogue_version, tuple(attempts))
 
     async def page(self, account_id: UUID, listing: records.Listing) -> list[Generation]:
         """One page of the account's generations."""
@@ -64,6 +81,12 @@ class Library:
                 if asset.name == path:
                     return asset
         raise GatewayError(Reason.ASSET_NOT_FOUND, "No such output; outputs live for 30 days.")
+
+    async def _row(self, account_id: UUID, id_: UUID) -> records.Generation:
+        row = await self._reads.generation(account_id, id_)
+        if row is None:
+            raise GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")
+        return row
 
     async def _with_assets(self, row: records.Generation) -> Generation:
         stored = []

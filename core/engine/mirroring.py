@@ -8,6 +8,7 @@ from uuid import UUID
 
 from core.engine.outputs import Fetch, Kept, Store, Wish, discard, keep_hosted, new_link
 from core.engine.storing import PATIENCE_SECONDS
+from core.engine.turns import DOWNLOADS_AT_ONCE, Turns
 from core.errors import Fault, Reason, UpstreamError, explained
 from core.model import Channel, Hosted, Kind
 from core.values import dataclass
@@ -17,6 +18,7 @@ LONGEST_DELAY = 15.0
 LINK_SECONDS = 3600.0
 """How long a provider keeps what a job made, at least."""
 AT_ONCE = 4
+"""Of one generation; of one channel see `core.engine.turns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Mirror:
         self._fetch = fetch
         self._sleep = sleep
         self._now = now
+        self._turns = Turns(DOWNLOADS_AT_ONCE)
 
     async def keep(
         self,
@@ -87,6 +90,11 @@ class Mirror:
             raise copies[0].exception() or UpstreamError(Fault.INVALID_RESPONSE)
         return kept
 
+    async def discard(self, kept: Sequence[Kept]) -> None:
+        """Delete outputs that nobody will ask for."""
+        if kept:
+            await discard(self._store, [item.asset for item in kept])
+
     async def _copied(self, item: Hosted, channel: Channel, wish: Wish, patience: Patience) -> Kept:
         delay, failures, missing = FIRST_DELAY, 0, 0
         # Seconds of pauses and tries since the bucket failed first.
@@ -94,7 +102,8 @@ class Mirror:
         while True:
             begun = self._now()
             try:
-                return await keep_hosted(self._store, self._fetch, item, channel, wish)
+                async with self._turns.turn(channel.name):
+                    return await keep_hosted(self._store, self._fetch, item, channel, wish)
             except UpstreamError as error:
                 failures += 1
                 missing += error.fault is Fault.NOT_FOUND

@@ -36,6 +36,16 @@ class AttemptRecord:
     first_byte_ms: int | None = None
     ended_ms: int | None = None
     upstream_job_id: str = ""
+    shard: int = 0
+    """Which part of a request that was split over several calls it was to make; from 0."""
+    is_hedge: bool = False
+    """Begun beside another that took long; the first to deliver wins."""
+    standing: str = ""
+    """How the channel stood when it was chosen (`core.policy.health.Standing`); empty: unknown."""
+    candidates: int = 0
+    """How many channels could have served the request; 0: unknown."""
+    credential: str = ""
+    """Where the channel's credential is that it used, `env:NAME`: its job is asked for with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ _ASSET_BY_LINK = f"""{_ASSET}
 """
 _ATTEMPTS = """
 SELECT number, channel, mark, state, fault, phase, http_status, started_ms, acknowledged_ms,
-       first_byte_ms, ended_ms, coalesce(upstream_job_id, '') AS upstream_job_id
+       first_byte_ms, ended_ms, coalesce(upstream_job_id, '') AS upstream_job_id,
+       shard, is_hedge, standing, candidates, credential
   FROM attempt
  WHERE account_id = %(account)s AND generation_id = %(id)s
  ORDER BY number

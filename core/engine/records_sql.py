@@ -165,10 +165,9 @@ def finished(book: RecordsBook) -> Iterable[Statement]:
     later = [row for row in attempts if row[2].number > 1]
     if first:
         names = between([(account, generation) for account, generation, _ in first])
-        outcome = ([attempt.state for _, _, attempt in first], *outcome_columns(first))
-        yield sql.UPDATE_FIRST_ATTEMPTS, (*names, *outcome)
+        yield sql.UPDATE_FIRST_ATTEMPTS, (*names, *choice_columns(first), *outcome_columns(first))
     if later:
-        yield sql.UPSERT_ATTEMPTS, (*new_attempt_columns(later), *outcome_columns(later)[1:])
+        yield sql.UPSERT_ATTEMPTS, (*new_attempt_columns(later), *outcome_columns(later))
     assets = [(part, asset) for part in ends for asset in part.assets]
     if assets:
         yield (
@@ -287,15 +286,27 @@ def new_attempt_columns(rows: Attempts) -> tuple[Any, ...]:
         [attempt.number for attempt in attempts],
         [attempt.mark for attempt in attempts],
         [attempt.channel for attempt in attempts],
+        *choice_columns(rows),
+    )
+
+
+def choice_columns(rows: Attempts) -> tuple[Any, ...]:
+    """How far an attempt is, and how it came about."""
+    attempts = [attempt for _, _, attempt in rows]
+    return (
         [attempt.state for attempt in attempts],
         [attempt.started_ms for attempt in attempts],
+        [attempt.shard for attempt in attempts],
+        [attempt.is_hedge for attempt in attempts],
+        [attempt.standing for attempt in attempts],
+        [attempt.candidates for attempt in attempts],
+        [attempt.credential for attempt in attempts],
     )
 
 
 def outcome_columns(rows: Attempts) -> tuple[Any, ...]:
     attempts = [attempt for _, _, attempt in rows]
     return (
-        [attempt.started_ms for attempt in attempts],
         [attempt.http_status for attempt in attempts],
         [attempt.acknowledged_ms for attempt in attempts],
         [attempt.first_byte_ms for attempt in attempts],

@@ -63,27 +63,34 @@ SELECT x.*, $17::timestamptz
               $7::timestamptz[], $8::integer[], $9::boolean[], $10::bytea[], $11::text[],
               $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[]) AS x
 """
-# A new attempt has not got far: the first seven columns say it all.
-INSERT_ATTEMPTS = """
-INSERT INTO attempt (account_id, generation_id, number, mark, channel, state, started_ms)
+# A new attempt has not got far: these columns say it all.
+_NEW_ATTEMPT = """account_id, generation_id, number, mark, channel, state, started_ms,
+                          shard, is_hedge, standing, candidates, credential"""
+INSERT_ATTEMPTS = f"""
+INSERT INTO attempt ({_NEW_ATTEMPT})
 SELECT x.*
   FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[], $6::text[],
-              $7::integer[]) AS x
+              $7::integer[], $8::integer[], $9::boolean[], $10::text[], $11::integer[],
+              $12::text[]) AS x
 """
-UPSERT_ATTEMPTS = """
-INSERT INTO attempt AS a (account_id, generation_id, number, mark, channel, state, started_ms,
+UPSERT_ATTEMPTS = f"""
+INSERT INTO attempt AS a ({_NEW_ATTEMPT},
                           http_status, acknowledged_ms, first_byte_ms, ended_ms, fault, phase,
                           upstream_job_id)
 SELECT x.*
   FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[], $6::text[],
-              $7::integer[], $8::integer[], $9::integer[], $10::integer[], $11::integer[],
-              $12::text[], $13::text[], $14::text[]) AS x
+              $7::integer[], $8::integer[], $9::boolean[], $10::text[], $11::integer[],
+              $12::text[], $13::integer[], $14::integer[], $15::integer[], $16::integer[],
+              $17::text[], $18::text[], $19::text[]) AS x
     ON CONFLICT (account_id, generation_id, number) DO UPDATE
    SET state = EXCLUDED.state, started_ms = EXCLUDED.started_ms,
        http_status = EXCLUDED.http_status, acknowledged_ms = EXCLUDED.acknowledged_ms,
        first_byte_ms = EXCLUDED.first_byte_ms, ended_ms = EXCLUDED.ended_ms,
        fault = EXCLUDED.fault, phase = EXCLUDED.phase,
-       upstream_job_id = coalesce(EXCLUDED.upstream_job_id, a.upstream_job_id)
+       upstream_job_id = coalesce(EXCLUDED.upstream_job_id, a.upstream_job_id),
+       shard = EXCLUDED.shard, is_hedge = EXCLUDED.is_hedge,
+       standing = EXCLUDED.standing, candidates = EXCLUDED.candidates,
+       credential = EXCLUDED.credential
 """
 # The first attempt was written with the hold; all others may or may not be there.
 UPDATE_FIRST_ATTEMPTS = """
@@ -91,11 +98,14 @@ UPDATE attempt a
    SET state = x.state, started_ms = x.started_ms, http_status = x.http_status,
        acknowledged_ms = x.acknowledged_ms, first_byte_ms = x.first_byte_ms,
        ended_ms = x.ended_ms, fault = x.fault, phase = x.phase,
-       upstream_job_id = coalesce(x.upstream_job_id, a.upstream_job_id)
-  FROM unnest($1::uuid[], $2::uuid[], $5::text[], $6::integer[], $7::integer[], $8::integer[],
-              $9::integer[], $10::integer[], $11::text[], $12::text[], $13::text[])
-       AS x (account_id, id, state, started_ms, http_status, acknowledged_ms, first_byte_ms,
-             ended_ms, fault, phase, upstream_job_id)
+       upstream_job_id = coalesce(x.upstream_job_id, a.upstream_job_id),
+       shard = x.shard, is_hedge = x.is_hedge, standing = x.standing, candidates = x.candidates,
+       credential = x.credential
+  FROM unnest($1::uuid[], $2::uuid[], $5::text[], $6::integer[], $7::integer[], $8::boolean[],
+              $9::text[], $10::integer[], $11::text[], $12::integer[], $13::integer[],
+              $14::integer[], $15::integer[], $16::text[], $17::text[], $18::text[])
+       AS x (account_id, id, state, started_ms, shard, is_hedge, standing, candidates, credential,
+             http_status, acknowledged_ms, first_byte_ms, ended_ms, fault, phase, upstream_job_id)
  WHERE a.account_id = x.account_id AND a.generation_id = x.id AND a.number = 1
    AND a.generation_id BETWEEN $3::uuid AND $4::uuid
 """

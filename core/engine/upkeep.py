@@ -12,8 +12,26 @@ from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
 from core.engine.retention import AnyPool, drop_days, make_days, sweep_keys
 from core.engine.supervisor import Supervisor
-from core.log import Adopted, ChannelAlert, ChannelEjected, ChannelRecovered, Emit, LeaseLost
-from core.policy.health import Alert, Ejected, HealthBook, Notice, Recovered
+from core.log import (
+    Adopted,
+    ChannelAlert,
+    ChannelEjected,
+    ChannelRecovered,
+    CredentialCooled,
+    CredentialRecovered,
+    Emit,
+    Event,
+    LeaseLost,
+)
+from core.policy.health import (
+    Alert,
+    Cooled,
+    Ejected,
+    HealthBook,
+    Notice,
+    Recovered,
+    Warmed,
+)
 from storage.pool import StorageUnavailable
 
 ADOPTION_SECONDS = 1.0
@@ -124,11 +142,15 @@ class Upkeep:
             await asyncio.sleep(SWEEP_SECONDS)
 
 
-def _event(notice: Notice) -> ChannelAlert | ChannelEjected | ChannelRecovered:
+def _event(notice: Notice) -> Event:
     match notice:
         case Ejected(channel, operation, fault, seconds):
             return ChannelEjected(channel, operation, fault, seconds)
         case Recovered(channel, operation):
             return ChannelRecovered(channel, operation)
-        case Alert(channel, _, fault):
-            return ChannelAlert(channel, fault)
+        case Cooled(channel, credential, fault, seconds):
+            return CredentialCooled(channel, credential, fault, seconds)
+        case Warmed(channel, credential):
+            return CredentialRecovered(channel, credential)
+        case Alert(channel, _, fault, _, credential):
+            return ChannelAlert(channel, fault, credential)

@@ -11,10 +11,22 @@ RETRY_SHARE = 0.2
 RETRY_MINIMUM = 3
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetRules:
+    """How large a budget is; a replay tries others."""
+
+    share: float = RETRY_SHARE
+    minimum: int = RETRY_MINIMUM
+
+
+RULES = BudgetRules()
+
+
 class RetryBudget:
     """Live traffic and live retries by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: BudgetRules = RULES) -> None:
+        self._rules = rules
         self._live: dict[str, int] = {}
         self._retries: dict[str, int] = {}
 
@@ -31,8 +43,11 @@ class RetryBudget:
 
     def allows(self, name: str) -> bool:
         """Whether one more retry of *name* may begin."""
-        limit = max(RETRY_MINIMUM, RETRY_SHARE * self._live.get(name, 0))
-        return self._retries.get(name, 0) + 1 <= limit
+        return self._retries.get(name, 0) + 1 <= self._limit(name)
+
+    def used(self, name: str) -> float:
+        """How much of what is allowed to *name* now is in use, from 0 to about 1."""
+        return self._retries.get(name, 0) / self._limit(name)
 
     def take(self, name: str) -> None:
         """A retry begins; ask `allows` first."""
@@ -41,6 +56,9 @@ class RetryBudget:
     def give_back(self, name: str) -> None:
         """The retry has ended."""
         _decrement(self._retries, name)
+
+    def _limit(self, name: str) -> float:
+        return max(self._rules.minimum, self._rules.share * self._live.get(name, 0))
 
 
 def _decrement(counts: dict[str, int], name: str) -> None:
@@ -63,9 +81,9 @@ class Permit:
 class Budgets:
     """The budget of each channel and of each key; a retry needs both."""
 
-    def __init__(self) -> None:
-        self.channels = RetryBudget()
-        self.keys = RetryBudget()
+    def __init__(self, rules: BudgetRules = RULES) -> None:
+        self.channels = RetryBudget(rules)
+        self.keys = RetryBudget(rules)
 
     def allow(self, channel: str, key: str) -> bool:
         """Whether a retry on *channel* for *key* may begin now."""

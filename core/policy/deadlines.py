@@ -4,6 +4,7 @@ A caller's deadline travels as remaining budget minus a reserve, which is kept f
 charging and answering (field.md D, gRPC). Times are seconds of one monotonic clock.
 """
 
+from core.errors import Reason
 from core.model import Deadlines
 
 RESERVE_SECONDS = 1.0
@@ -11,6 +12,9 @@ RESERVE_SHARE = 0.1
 """Of what remains: a short deadline keeps a short reserve."""
 SHORTEST_ATTEMPT = 0.05
 """Seconds below which it is no use to begin."""
+TIMER_SLACK = 0.1
+"""Seconds by which an attempt that was cut may be seen to end before its time: the shortest
+attempt that was not begun any more, and a timer's own slack."""
 
 
 def attempts_end(now: float, deadline: float) -> float:
@@ -39,3 +43,11 @@ def effective(channel: Deadlines, remaining: float | None) -> Deadlines | None:
         idle=min(channel.idle, limit),
         total=limit,
     )
+
+
+def is_over(reason: Reason, ends: float | None, now: float) -> bool:
+    """Whether silence until *now* is for the caller's own time, and no fault of a provider.
+
+    *ends* is when the attempts had to be over; None: the caller set no time.
+    """
+    return reason is Reason.UPSTREAM_TIMEOUT and ends is not None and now >= ends - TIMER_SLACK

@@ -1,14 +1,28 @@
 """What the failover machine says: the values that the engine matches on."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from core.errors import MEANING, GatewayError, Reason, UpstreamError, describe
+from core.errors import (
+    MEANING,
+    Another,
+    Fault,
+    GatewayError,
+    Phase,
+    Reason,
+    UpstreamError,
+    describe,
+)
 from core.model import Channel, Deadlines
 from core.policy.budgets import Permit
+from core.policy.credentials import BLAMED
 from core.policy.health import Health, Slot, Standing
 from core.policy.routing import Unroutable
 from core.values import dataclass
+
+CLOCK_SLACK = 0.05
+"""A timer may be seen to fire this much before the time it was set for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +37,10 @@ class Attempt:
     health: Health = field(repr=False)
     slot: Slot = field(repr=False)
     permit: Permit | None = field(repr=False)
+    candidates: int = 0
+    """How many channels could serve the request at all."""
+    is_hedge: bool = False
+    """Begun beside another attempt, which took long."""
 
     @property
     def is_cut(self) -> bool:
@@ -83,6 +101,17 @@ class Stop:
         )
 
 
+def asked(tries: Mapping[str, int], causes: Sequence[Cause]) -> set[str | tuple[str, str]]:
+    """What is not asked first again: channels, by name, after so many *tries*.
+
+    Of a channel that refused a credential, only that credential: the next one is untried.
+    """
+    refused = [cause.channel for cause in causes if cause.error.fault in BLAMED]
+    times = Counter([channel.name for channel in refused])
+    channels = [name for name, count in tries.items() if count > times[name]]
+    return {*channels, *[(channel.name, channel.credential_name) for channel in refused]}
+
+
 def conclude(causes: Sequence[Cause], attempts: int) -> Stop:
     """Choose the reason of a generation whose attempts all failed.
 
@@ -103,3 +132,18 @@ def conclude(causes: Sequence[Cause], attempts: int) -> Stop:
     if last.reason is Reason.UPSTREAM_TIMEOUT:
         return Stop(Reason.UPSTREAM_TIMEOUT, attempts, last.error)
     return Stop(Reason.UPSTREAM_ERROR, attempts, last.error)
+
+
+def may_be_working(error: UpstreamError) -> bool:
+    """Whether the request may still be worked on: sent, and its outcome not known."""
+    is_unknown = MEANING[error.fault].another is Another.IF_DUPLICATE_OK
+    return is_unknown and error.phase is not Phase.CONNECT
+
+
+def ran_out(attempt: Attempt, error: UpstreamError, now: float) -> bool:
+    """Whether the caller's time ended the attempt, which says nothing about the channel."""
+    return (
+        error.fault is Fault.TIMEOUT
+        and attempt.is_cut
+        and now >= attempt.started + attempt.deadlines.total - CLOCK_SLACK
+    )

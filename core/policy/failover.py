@@ -9,20 +9,35 @@ and turns each failure into a decision. The engine calls the channel and waits. 
   waits, with exponential back-off and jitter;
 - after a fault that may have left the request working at the provider, another channel is
   asked only where a duplicate is the operator's risk (`duplicate_ok`), else `Reconcile`;
-- once the caller has seen output, no other channel may answer.
+- once the caller has seen output, no other channel may answer;
+- a channel that makes fewer outputs than are wanted is asked for as many as it makes, and a
+  machine of its own (`branch`) finds who makes the rest (docs/decisions/0017-fan-out.md);
+- a second attempt beside one that takes long (`hedge`) needs the retry budget too.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
+from itertools import count
 from types import TracebackType
 from typing import Self
 
-from core.errors import MEANING, Another, Fault, Phase, Reason, UpstreamError
+from core.errors import MEANING, Another, Fault, Reason, UpstreamError
 from core.model import Channel, Deadlines, Resubmit
 from core.policy.budgets import Budgets
 from core.policy.deadlines import effective
-from core.policy.decisions import Attempt, Cause, Reconcile, Stop, TryAnother, conclude
-from core.policy.health import Chance, HealthBook
+from core.policy.decisions import (
+    Attempt,
+    Cause,
+    Reconcile,
+    Stop,
+    TryAnother,
+    asked,
+    conclude,
+    may_be_working,
+    ran_out,
+)
+from core.policy.health import Chance, HealthBook, Standing
 from core.policy.routing import Choice, Needs, Preference, Unroutable, choose, eligible, look
 from core.values import dataclass
 
@@ -38,6 +53,7 @@ __all__ = [
 ]
 
 MAXIMUM_ATTEMPTS = 4
+"""Of one machine: of a generation, or of each of its parts (design.md 5)."""
 SAME_CHANNEL = frozenset(
     {
         Fault.RATE_LIMITED,
@@ -53,8 +69,6 @@ BACKOFF_SECONDS = 0.5
 """Before the first second try of a channel; doubles, and up to half of it is jitter."""
 LONGEST_WAIT = 10.0
 """A provider that asks for more is not waited for."""
-CLOCK_SLACK = 0.05
-"""A timer may be seen to fire this much before the time it was set for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,7 @@ class Fleet:
     health: HealthBook
     budgets: Budgets
     chance: Chance
+    maximum_attempts: int = MAXIMUM_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +121,35 @@ class Failover:
         self._booked: list[Attempt] = []
         self._unknown: Attempt | None = None
         self._is_committed = False
+        self._is_filling = False
         self._is_closed = False
         self._stop: Stop | None = None
+        self._numbers: Iterator[int] = count(1)
+        self.count = plan.needs.count
+        """How many outputs are to be made."""
         self.attempts = 0
         """How many were begun."""
         self.causes: list[Cause] = []
         """Why they failed, in order."""
         fleet.budgets.keys.enter(plan.key)
+
+    def branch(self, outputs: int) -> "Failover":
+        """Hand *outputs* of the outputs over to a machine of their own; this one keeps the rest.
+
+        It goes on from before the attempts that run, numbers attempts together with this one,
+        and has to be closed. Neither asks a channel that leaves a job any more.
+        """
+        assert 0 < outputs <= self.count
+        self._leave_jobs_out()
+        self.count -= outputs
+        other = Failover(self._fleet, self._plan)
+        other._channels, other._numbers, other.count = self._channels, self._numbers, outputs
+        other.causes = list(self.causes)
+        other._tries = dict(
+            Counter(self._tries) - Counter(attempt.channel.name for attempt in self._booked)
+        )
+        other.attempts = self.attempts - len(self._booked)
+        return other
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +170,7 @@ class Failover:
             return self._stop
         if self._is_committed:
             return self._end(Stop(Reason.STREAM_INTERRUPTED, self.attempts))
-        move = self._move(now)
+        move = self._move(now, has_waited=True)
         return self._book(move, now) if isinstance(move, _Move) else self._end(move)
 
     def delivered(self) -> None:
@@ -146,24 +183,71 @@ class Failover:
         attempt.health.succeeded(attempt.slot, now)
         self._leave(attempt)
 
+    def fell_short(self, attempt: Attempt, left: int, now: float) -> bool:
+        """The attempt delivered all but *left* outputs: whether others may make these.
+
+        Only a channel that was not tried, and only where the caller has seen nothing yet.
+        """
+        if self._is_committed or not self._plan.needs.is_divisible:
+            self.succeeded(attempt, now)
+            return False
+        attempt.health.succeeded(attempt.slot, now)
+        self._leave(attempt)
+        self._leave_jobs_out()
+        self.count, self._is_filling = left, True
+        return True
+
+    def hedge(self, now: float) -> Attempt | None:
+        """Book a second attempt beside the one that runs: a healthy channel, within the budgets.
+
+        It must make all of the outputs, and leave no job; None where there is none such.
+        """
+        channels = self._channels
+        if isinstance(channels, Unroutable) or self._is_committed or self._is_closed:
+            return None
+        if self.attempts >= self._fleet.maximum_attempts:
+            return None
+        fitting = [
+            channel
+            for channel in channels
+            if channel.resubmit is Resubmit.DUPLICATE_OK
+            and channel.maximum_count >= self.count
+            and self._is_allowed(channel)
+        ]
+        fleet, tried = self._fleet, self._tries.keys()
+        choice = choose(fitting, fleet.health, self._plan.operation, now, fleet.chance, tried)
+        if isinstance(choice, Unroutable) or choice.standing is not Standing.HEALTHY:
+            return None
+        if choice.is_spent:  # it would meet a rate limit, and nobody needs it
+            return None
+        move = self._timed(_Move(choice, choice.channel.deadlines, needs_permit=True), now)
+        return self._book(move, now, is_hedge=True) if isinstance(move, _Move) else None
+
+    def faltered(self, attempt: Attempt, error: UpstreamError, now: float) -> Stop | None:
+        """Note why one of two attempts failed; Stop where the other need not go on either."""
+        self._blame(attempt, error, now)
+        if MEANING[error.fault].another is Another.NEVER and not self._is_committed:
+            return self._end(self._concluded())
+        return None
+
+    def withdrawn(self, attempt: Attempt) -> None:
+        """The attempt was given up for another, which says nothing about its channel."""
+        attempt.health.released(attempt.slot)
+        self._leave(attempt)
+
     def failed(
         self, attempt: Attempt, error: UpstreamError, now: float
     ) -> TryAnother | Reconcile | Stop:
         """Note why the attempt failed and decide what follows."""
-        if _ran_out(attempt, error, now):
-            attempt.health.released(attempt.slot)
-        else:
-            attempt.health.failed(attempt.slot, error, now, self._fleet.chance())
-        self._leave(attempt)
-        self.causes.append(Cause(attempt.channel, error))
+        self._blame(attempt, error, now)
         if self._stop is not None:
             return self._stop
         another = MEANING[error.fault].another
         if another is Another.NEVER:
-            return self._end(conclude(self.causes, self.attempts))
+            return self._end(self._concluded())
         if self._is_committed:
             return self._end(Stop(Reason.STREAM_INTERRUPTED, self.attempts, error))
-        if _may_be_working(error) and attempt.channel.resubmit is Resubmit.RECONCILE_FIRST:
+        if may_be_working(error) and attempt.channel.resubmit is Resubmit.RECONCILE_FIRST:
             self._unknown = attempt
             return Reconcile(attempt)
         return self._outlook(now)
@@ -189,6 +273,27 @@ class Failover:
             self._leave(attempt)
         self._fleet.budgets.keys.leave(self._plan.key)
 
+    def _blame(self, attempt: Attempt, error: UpstreamError, now: float) -> None:
+        if ran_out(attempt, error, now):
+            attempt.health.released(attempt.slot)
+        else:
+            attempt.health.failed(attempt.slot, error, now, self._fleet.chance())
+        self._leave(attempt)
+        self.causes.append(Cause(attempt.channel, error))
+
+    def _leave_jobs_out(self) -> None:
+        """Of what is made in parts, nothing is a job: a generation follows one job at most."""
+        if not isinstance(self._channels, Unroutable):
+            self._channels = tuple(
+                [each for each in self._channels if each.resubmit is Resubmit.DUPLICATE_OK]
+            )
+
+    def _concluded(self) -> Stop:
+        """Why there is no further attempt; without a cause, what was made has fallen short."""
+        if self.causes:
+            return conclude(self.causes, self.attempts)
+        return Stop(Reason.UPSTREAM_ERROR, self.attempts)
+
     def _outlook(self, now: float) -> TryAnother | Stop:
         move = self._move(now)
         return TryAnother(move.delay) if isinstance(move, _Move) else self._end(move)
@@ -197,35 +302,39 @@ class Failover:
         self._stop = stop
         return stop
 
-    def _move(self, now: float) -> _Move | Stop:
-        """Find the next channel; books nothing."""
+    def _move(self, now: float, *, has_waited: bool = False) -> _Move | Stop:
+        """Find the next channel; books nothing. *has_waited*: its delay is over by *now*."""
         channels = self._channels
         if isinstance(channels, Unroutable):
             return Stop(Reason.NO_CHANNEL, 0, unroutable=channels)
-        if self.attempts >= MAXIMUM_ATTEMPTS:
-            return conclude(self.causes, self.attempts)
+        if self.attempts >= self._fleet.maximum_attempts:
+            return self._concluded()
         untried = self._untried(channels, now)
-        if isinstance(untried, Unroutable) and self.attempts == 0:
+        if not isinstance(untried, Unroutable):
+            return self._timed(untried, now)
+        if self.attempts == 0:
             return Stop(untried.to_error().reason, 0, unroutable=untried)
-        again = self._same_channel(channels, now) if isinstance(untried, Unroutable) else untried
-        return conclude(self.causes, self.attempts) if again is None else self._timed(again, now)
+        again = None if self._is_filling else self._same_channel(channels, now)
+        if again is None:
+            return self._concluded()
+        return self._timed(again, now if has_waited else now + again.delay)
 
-    def _timed(self, move: _Move, now: float) -> _Move | Stop:
-        """Cut the attempt to the caller's time, if enough of it is left."""
+    def _timed(self, move: _Move, begins: float) -> _Move | Stop:
+        """Cut the attempt to the caller's time, if enough of it is left when it *begins*."""
         if self._plan.ends is None:
             return move
-        deadlines = effective(move.deadlines, self._plan.ends - now - move.delay)
+        deadlines = effective(move.deadlines, self._plan.ends - begins)
         if deadlines is not None:
             return replace(move, deadlines=deadlines)
-        if self.causes:
-            return conclude(self.causes, self.attempts)
-        return Stop(Reason.DEADLINE_EXCEEDED, 0)
+        return self._concluded() if self.causes else Stop(Reason.DEADLINE_EXCEEDED, 0)
 
     def _untried(self, channels: Sequence[Channel], now: float) -> _Move | Unroutable:
-        """Find a channel that this generation has not tried."""
-        fleet, barred = self._fleet, set(self._tries)
+        """Find a channel, or a credential of one, that this generation has not tried."""
+        fleet, barred = self._fleet, asked(self._tries, self.causes)
         while True:
-            choice = choose(channels, fleet.health, self._plan.operation, now, fleet.chance, barred)
+            choice = choose(
+                channels, fleet.health, self._plan.operation, now, fleet.chance, barred, self.count
+            )
             if isinstance(choice, Unroutable):
                 return choice
             # The very first attempt is no retry, whatever it is on.
@@ -261,21 +370,23 @@ class Failover:
     def _is_allowed(self, channel: Channel) -> bool:
         return self._fleet.budgets.allow(channel.name, self._plan.key)
 
-    def _book(self, move: _Move, now: float) -> Attempt:
+    def _book(self, move: _Move, now: float, *, is_hedge: bool = False) -> Attempt:
         channel, health, budgets = move.choice.channel, move.choice.health, self._fleet.budgets
         permit = budgets.take(channel.name, self._plan.key) if move.needs_permit else None
         budgets.channels.enter(channel.name)
         self.attempts += 1
         self._tries[channel.name] = self._tries.get(channel.name, 0) + 1
         attempt = Attempt(
-            number=self.attempts,
+            number=next(self._numbers),
             channel=channel,
             deadlines=move.deadlines,
             standing=move.choice.standing,
             started=now,
             health=health,
-            slot=health.admit(now, move.deadlines.total),
+            slot=health.admit(now, move.deadlines.total, channel.credential_name),
             permit=permit,
+            candidates=0 if isinstance(self._channels, Unroutable) else len(self._channels),
+            is_hedge=is_hedge,
         )
         self._booked.append(attempt)
         return attempt
@@ -287,18 +398,3 @@ class Failover:
             budgets.channels.leave(attempt.channel.name)
             if attempt.permit is not None:
                 budgets.give_back(attempt.permit)
-
-
-def _may_be_working(error: UpstreamError) -> bool:
-    """Whether the request may still be worked on: sent, and its outcome not known."""
-    is_unknown = MEANING[error.fault].another is Another.IF_DUPLICATE_OK
-    return is_unknown and error.phase is not Phase.CONNECT
-
-
-def _ran_out(attempt: Attempt, error: UpstreamError, now: float) -> bool:
-    """Whether the caller's time ended the attempt, which says nothing about the channel."""
-    return (
-        error.fault is Fault.TIMEOUT
-        and attempt.is_cut
-        and now >= attempt.started + attempt.deadlines.total - CLOCK_SLACK
-    )

@@ -22,6 +22,8 @@ class Schedule:
     began: float
     failures: int = 0
     """Looks that failed, since the last one that was answered."""
+    looked: float | None = None
+    """When the last look began."""
 
     def failed(self) -> None:
         """A look went wrong."""
@@ -35,12 +37,17 @@ class Schedule:
 def look_delay(schedule: Schedule, now: float, chance: float) -> float:
     """How long to wait before the next look; *chance* in [0, 1) is its jitter.
 
-    The first comes after half an interval to a whole one, so that looks spread.
+    The first comes after half an interval to a whole one, so that looks spread. What a look took
+    is part of the interval, as long as half of that is left: an end is noticed in time also
+    where answers are slow.
     """
     if now - schedule.began < schedule.interval / 2:
         return schedule.interval * (1 + chance) / 2
     delay = schedule.interval * 2.0 ** min(schedule.failures, 30)
-    return min(delay, max(LONGEST_DELAY, schedule.interval)) * (1 - JITTER * chance)
+    delay = min(delay, max(LONGEST_DELAY, schedule.interval)) * (1 - JITTER * chance)
+    if schedule.looked is None or schedule.failures:
+        return delay
+    return max(delay / 2, delay - max(0.0, now - schedule.looked))
 
 
 def search_delay(tries: int, chance: float) -> float:

@@ -1,11 +1,11 @@
 """Which channel to ask: who can serve the request at all, and who of them first.
 
 `eligible` looks at what never changes during a request (parameters, the caller's wishes);
-`choose` at what does (health, load, what was tried). Order: healthy before ejected, then
-priority tier, then power of two choices on (in flight + 1) × latency / weight. A channel
-whose probe is due is offered to the next request first of all, so that it comes back even
-when better ones exist; requests that have lost an attempt already are spared. When all
-are ejected, ejection is ignored.
+`choose` at what does (health, load, what was tried). Order: healthy before ejected, those
+with something left of their rate limit first, then priority tier, then power of two choices
+on (in flight + 1) × latency / weight. A channel whose probe is due is offered to the next
+request first of all, so that it comes back even when better ones exist; requests that have
+lost an attempt already are spared. When all are ejected, ejection is ignored.
 """
 
 from collections import Counter
@@ -15,11 +15,14 @@ from dataclasses import field
 from enum import StrEnum
 
 from core.errors import GatewayError, Reason
-from core.model import Ask, Channel
+from core.model import Ask, Channel, Resubmit
+from core.policy.credentials import Credential
 from core.policy.health import Chance, Health, HealthBook, Standing
 from core.values import dataclass
 
 FULL_RETRY_SECONDS = 1.0
+CLOSED_RETRY_SECONDS = 10.0
+"""An operator opens a channel again by hand: retrying at once only makes load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,17 @@ class Needs:
 
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     count: int = 1
+    is_divisible: bool = False
+    """Whether several calls may make the outputs, where none of them leaves a job."""
 
     @classmethod
-    def of(cls, ask: Ask, defaults: Mapping[str, str | int | float | bool]) -> "Needs":
+    def of(
+        cls,
+        ask: Ask,
+        defaults: Mapping[str, str | int | float | bool],
+        *,
+        is_divisible: bool = False,
+    ) -> "Needs":
         """Read them off *ask*.
 
         A parameter's name counts if the caller gave it; its value also if it is only the
@@ -57,18 +68,23 @@ class Needs:
         tokens |= {name: name for name in ask.texts}
         if ask.partials:
             tokens["partials"] = "partial_count"
-        return cls(tokens, ask.count)
+        return cls(tokens, ask.count, is_divisible and ask.count > 1)
 
     def unmet(self, channel: Channel) -> list[str]:
         """Name the parameters that *channel* cannot honour, in the order of the request."""
         names = [name for token, name in self.tokens.items() if token in channel.unsupported]
-        if self.count > channel.maximum_count:
+        if not self._can_make(channel):
             names.append("output_count")
         return list(dict.fromkeys(names))
 
     def are_met(self, channel: Channel) -> bool:
         """Whether *channel* can honour all of them."""
-        return self.count <= channel.maximum_count and channel.unsupported.isdisjoint(self.tokens)
+        return self._can_make(channel) and channel.unsupported.isdisjoint(self.tokens)
+
+    def _can_make(self, channel: Channel) -> bool:
+        return self.count <= channel.maximum_count or (
+            self.is_divisible and channel.resubmit is Resubmit.DUPLICATE_OK
+        )
 
 
 def _text(value: str | float) -> str:
@@ -82,6 +98,8 @@ class Preference:
     only: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     regions: frozenset[str] = frozenset()
+    is_careful: bool = False
+    """Whether channels that bill for refusals come in only where no other can serve."""
 
     def admits(self, channel: Channel) -> bool:
         """Whether the caller allows *channel*."""
@@ -101,6 +119,8 @@ class Why(StrEnum):
     """The caller's routing excludes them all."""
     PARAMETER = "parameter"
     """No channel can honour the parameters."""
+    CLOSED = "closed"
+    """An operator drains or has disabled each that is left."""
     FULL = "full"
     """Each is at its maximum in flight."""
     TRIED = "tried"
@@ -124,6 +144,14 @@ class Unroutable:
                     retry_after=FULL_RETRY_SECONDS,
                     metadata={"resource": "channels"},
                 )
+            case Why.CLOSED:
+                return GatewayError(
+                    Reason.OVERLOADED,
+                    "The operator has closed every channel that could serve the request; "
+                    "try again later.",
+                    retry_after=CLOSED_RETRY_SECONDS,
+                    metadata={"resource": "channels"},
+                )
             case Why.PARAMETER:
                 message = f"No channel of the model can serve this `{self.parameter}`."
             case Why.PREFERENCE:
@@ -143,6 +171,8 @@ def eligible(
     if not allowed:
         return Unroutable(Why.PREFERENCE, "routing")
     able = tuple([channel for channel in allowed if needs.are_met(channel)])
+    if preference.is_careful:
+        able = tuple([channel for channel in able if not channel.bills_on_refusal]) or able
     return able or Unroutable(Why.PARAMETER, _culprit(allowed, needs))
 
 
@@ -152,13 +182,19 @@ def _culprit(channels: Sequence[Channel], needs: Needs) -> str:
     return votes.most_common(1)[0][0]
 
 
+Tried = AbstractSet[str | tuple[str, str]]
+"""What a generation does not ask again: channels by name, and credentials of channels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A channel to ask, and how it stood when it was chosen."""
+    """A channel to ask, with the credential to use, and how it stood when it was chosen."""
 
     channel: Channel
     health: Health
     standing: Standing
+    is_spent: bool = False
+    """Nothing is left of its rate limit: it was chosen because others had failed or are out."""
 
     @property
     def ignores_ejection(self) -> bool:
@@ -167,11 +203,12 @@ class Choice:
 
 
 def look(channel: Channel, book: HealthBook, operation: str, now: float) -> Choice | None:
-    """Give *channel* as a choice; None when it is at its maximum in flight."""
+    """Give *channel* as a choice; None when it is closed or at its maximum in flight."""
     health = book.of(channel.name, operation)
-    if health.load.in_flight >= channel.maximum_in_flight:
+    if channel.name in book.closed or health.load.in_flight >= channel.maximum_in_flight:
         return None
-    return Choice(channel, health, health.standing(now))
+    credential = health.load.pick(channel, now, frozenset(), probes=False)
+    return None if credential is None else _chosen((channel, health, credential), book, now)
 
 
 def choose(
@@ -180,42 +217,70 @@ def choose(
     operation: str,
     now: float,
     chance: Chance,
-    tried: AbstractSet[str] = frozenset(),
+    tried: Tried = frozenset(),
+    count: int = 1,
 ) -> Choice | Unroutable:
-    """Choose among eligible *channels* outside *tried*; changes nothing."""
+    """Choose among eligible *channels* outside *tried* for *count* outputs; changes nothing."""
     healthy: list[_Runner] = []
+    spent: list[_Runner] = []
     due: list[_Runner] = []
     ejected: list[_Runner] = []
     why = Why.TRIED
     for channel in channels:
         if channel.name in tried:
             continue
+        if channel.name in book.closed:
+            why = Why.CLOSED if why is Why.TRIED else why
+            continue
         health = book.of(channel.name, operation)
         if health.load.in_flight >= channel.maximum_in_flight:
             why = Why.FULL
             continue
-        match health.standing(now):
+        refused = _refused(channel, tried) if tried else frozenset()
+        credential = health.load.pick(channel, now, refused, probes=not tried)
+        if credential is None:
+            continue
+        match health.standing_with(credential, now):
             case Standing.HEALTHY:
-                healthy.append((channel, health))
+                fit = spent if credential.is_spent(now) else healthy
             case Standing.PROBE_DUE:
-                due.append((channel, health))
+                fit = due
             case Standing.EJECTED | Standing.PROBING:
-                ejected.append((channel, health))
-    runners = (due if due and not tried else healthy) or due or ejected
+                fit = ejected
+        fit.append((channel, health, credential))
+    runners = (due if due and not tried else healthy) or spent or due or ejected
     if not runners:
         return Unroutable(why)
-    channel, health = _best(runners, now, chance)
-    return Choice(channel, health, health.standing(now))
+    return _chosen(_best(runners, now, chance, count), book, now)
 
 
-_Runner = tuple[Channel, Health]
+_Runner = tuple[Channel, Health, Credential]
 
 
-def _best(runners: list[_Runner], now: float, chance: Chance) -> _Runner:
-    """Power of two choices within the first priority tier."""
+def _refused(channel: Channel, tried: Tried) -> frozenset[str]:
+    """The credentials of *channel* that this generation has tried."""
+    names = channel.credentials or ("",)
+    return frozenset([name for name in names if (channel.name, name) in tried])
+
+
+def _chosen(runner: _Runner, book: HealthBook, now: float) -> Choice:
+    channel, health, credential = runner
+    channel = book.renewed(channel.using(credential.name))
+    standing = health.standing_with(credential, now)
+    return Choice(channel, health, standing, credential.is_spent(now))
+
+
+def _best(runners: list[_Runner], now: float, chance: Chance, count: int) -> _Runner:
+    """Power of two choices within the first priority tier.
+
+    Of a tier, those come first that make all outputs in one call: inputs are paid for once, and
+    one call fails less often than several (docs/decisions/0017-fan-out.md).
+    """
     if len(runners) > 1:
-        first = min([channel.priority for channel, _ in runners])
+        first = min([channel.priority for channel, _, _ in runners])
         runners = [runner for runner in runners if runner[0].priority == first]
+        if count > 1:
+            runners = [each for each in runners if each[0].maximum_count >= count] or runners
     if len(runners) == 1:
         return runners[0]
     one = int(chance() * len(runners))
@@ -226,7 +291,7 @@ def _best(runners: list[_Runner], now: float, chance: Chance) -> _Runner:
 
 
 def _cheaper(one: _Runner, other: _Runner, now: float) -> _Runner:
-    (channel, health), (other_channel, other_health) = one, other
+    (channel, health, _), (other_channel, other_health, _) = one, other
     latency, other_latency = health.latency(now), other_health.latency(now)
     if latency is None or other_latency is None:
         # A channel nobody has measured is taken to be as fast as the other one.

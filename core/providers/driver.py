@@ -1,6 +1,7 @@
 """The one place that speaks HTTP to providers: one try, on one channel, without any policy."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self
 
@@ -12,6 +13,7 @@ from core.errors import UpstreamError
 from core.model import Acknowledged, Ask, Channel, Piece
 from core.providers import Dialect
 from core.providers.exchange import Exchange, Line
+from core.providers.rate_limits import allowance
 from core.providers.sounds import SoundReader
 from core.providers.sse import EventTooLargeError, SseDecoder
 from core.providers.wire import Call, EventReader, Reply, invalid
@@ -31,6 +33,18 @@ class Outside(Protocol):
         ...
 
 
+def _tcp(_: Channel) -> aiohttp.BaseConnector:
+    return aiohttp.TCPConnector(limit=0)
+
+
+Limited = Callable[[Channel, int, float], None]
+"""Told how many requests a channel's credential may still send, and for how many seconds."""
+
+
+def _nobody(channel: Channel, remaining: int, seconds: float) -> None:
+    del channel, remaining, seconds
+
+
 class Driver:
     """Calls providers. Open it with `async with`; leaving that closes every connection.
 
@@ -38,8 +52,18 @@ class Driver:
     how many calls a channel gets is decided before they come here.
     """
 
-    def __init__(self, outside: Outside | None = None) -> None:
-        """*outside* is needed for calls with a `url` only."""
+    def __init__(
+        self,
+        outside: Outside | None = None,
+        connector: Callable[[Channel], aiohttp.BaseConnector] = _tcp,
+        limited: Limited = _nobody,
+    ) -> None:
+        """*outside* is needed for calls with a `url` only; *connector* is for tests.
+
+        *limited* is told what answers say about rate limits, of whatever status.
+        """
+        self._limited = limited
+        self._connector = connector
         self._lines: dict[str, Line] = {}
         self._outside = outside
 
@@ -65,6 +89,7 @@ class Driver:
         exchange = Exchange(call, channel, budget)
         try:
             await exchange.open(self._line(channel))
+            self._hear(exchange, channel)
             yield Acknowledged(exchange.status)
             reader = _reader(exchange, call, dialect, ask, channel.maximum_answer_bytes)
             if reader is None:
@@ -95,16 +120,26 @@ class Driver:
         Raises UpstreamError. Being cancelled closes the connection at once.
         """
         if call.url is None:
-            return await _called(call, channel, self._line(channel), budget)
+            heard = self._hear if call.method == "POST" else _unheard
+            return await _called(call, channel, self._line(channel), budget, heard)
         assert self._outside is not None, "who opens the driver lends it a way outside"
         async with self._outside.lend(call.url, channel) as (session, url):
             return await _called(call, channel, Line(channel, session, url), budget)
+
+    def _hear(self, exchange: Exchange, channel: Channel) -> None:
+        """Tell what an answer says about the limits of what makes something.
+
+        Looks have others, and their `retry-after` is when to look again.
+        """
+        said = allowance(exchange.headers, time.time())
+        if said is not None:
+            self._limited(channel, *said)
 
     def _line(self, channel: Channel) -> Line:
         line = self._lines.get(channel.name)
         if line is None:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=self._connector(channel),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 auto_decompress=False,
@@ -113,10 +148,21 @@ class Driver:
         return line
 
 
-async def _called(call: Call, channel: Channel, line: Line, budget: float | None) -> Reply:
+def _unheard(exchange: Exchange, channel: Channel) -> None:
+    del exchange, channel
+
+
+async def _called(
+    call: Call,
+    channel: Channel,
+    line: Line,
+    budget: float | None,
+    heard: Callable[[Exchange, Channel], None] = _unheard,
+) -> Reply:
     exchange = Exchange(call, channel, budget)
     try:
         await exchange.open(line)
+        heard(exchange, channel)
         return await exchange.reply()
     except UpstreamError as error:
         error.phase, error.http_status = exchange.phase, exchange.status

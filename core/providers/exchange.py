@@ -102,6 +102,11 @@ class Exchange:
         """The HTTP status; 0 before the headers."""
         return self._response.status if self._response else 0
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of the answer; none before it."""
+        return self._response.headers if self._response else {}
+
     async def open(self, line: Line) -> None:
         """Connect, send, and wait for the headers of the answer."""
         limits, call = self._channel.deadlines, self._call

@@ -87,14 +87,14 @@ def _until(date: str, now: float) -> float | None:
 
 def _reset(headers: Mapping[str, str]) -> float | None:
     waits = [
-        _seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
+        seconds_of(headers.get(f"x-ratelimit-reset-{what}", ""))
         for what in ("requests", "tokens")
         if headers.get(f"x-ratelimit-remaining-{what}", "").strip() == "0"
     ]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _seconds(duration: str) -> float | None:
+def seconds_of(duration: str) -> float | None:
     """`6m0s`, `1.5s`, `12ms` in seconds."""
     match = _DURATION.fullmatch(duration.strip())
     if match is None or not match[0]:

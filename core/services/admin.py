@@ -14,6 +14,7 @@ from billing.ledger import AccountUnknown, Balance, Credit
 from core.authentication import digest_of
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
+from core.services.channels import Channels
 from core.services.money import MICROS_PER_CREDIT, credits_text
 from reapi.v1 import admin_service_pb2 as pb
 from storage.commits import Commit, Commits, Refused
@@ -28,10 +29,13 @@ _CREDITS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))?\Z")
 class AdminService:
     """Serves `reapi.v1.AdminService`."""
 
-    def __init__(self, registry: Registry, commits: Commits, keyring: Keyring) -> None:
+    def __init__(
+        self, registry: Registry, commits: Commits, keyring: Keyring, channels: Channels
+    ) -> None:
         self._registry = registry
         self._commits = commits
         self._keyring = keyring
+        self._channels = channels
 
     async def CreateAccount(
         self, request: pb.CreateAccountRequest, context: Context
@@ -79,6 +83,24 @@ class AdminService:
         balance = verdict.answers[0]
         assert isinstance(balance, Balance)
         return pb.GrantCreditsResponse(balance=credits_text(balance.posted_micros))
+
+    async def ListChannels(
+        self, request: pb.ListChannelsRequest, context: Context
+    ) -> pb.ListChannelsResponse:
+        """One page of the channels, with their health in this process."""
+        return self._channels.page(request)
+
+    async def GetChannel(
+        self, request: pb.GetChannelRequest, context: Context
+    ) -> pb.GetChannelResponse:
+        """One channel."""
+        return pb.GetChannelResponse(channel=self._channels.get(request.name))
+
+    async def UpdateChannel(
+        self, request: pb.UpdateChannelRequest, context: Context
+    ) -> pb.UpdateChannelResponse:
+        """Drain, disable, open or re-weight one."""
+        return pb.UpdateChannelResponse(channel=await self._channels.update(request))
 
     async def _account(self, text: str) -> UUID:
         try:

@@ -58,6 +58,9 @@ def timestamp(moment: datetime) -> Timestamp:
 class Converter:
     """Turns results into messages; knows where outputs are served.
 
+    Of an event in pieces only the last has its number, the others have the one below: whoever
+    resumes after one of those gets the event again, whole.
+
     Messages are filled in place: one that is given to another's constructor is copied, bytes
     and all.
     """
@@ -165,12 +168,12 @@ class Converter:
             piece = data if len(data) <= PIECE else data[start : start + PIECE]
             at = offset + start
             message = response()
-            message.event.seq = seq
             output = message.event.output
             output.output_index = asset.output_index
             output.offset = at
             output.data = piece
             output.last = at + len(piece) == asset.size_bytes
+            message.event.seq = seq if output.last else seq - 1
             if at == 0:
                 self._place(output.asset, asset)
             yield message
@@ -214,7 +217,6 @@ def _preview(seq: int, preview: Preview, response: type[R]) -> Iterator[R]:
     for start in range(0, len(data), PIECE):
         piece = data[start : start + PIECE]
         message = response()
-        message.event.seq = seq
         partial = message.event.partial
         partial.output_index = preview.output_index
         partial.partial_index = preview.partial_index
@@ -222,6 +224,7 @@ def _preview(seq: int, preview: Preview, response: type[R]) -> Iterator[R]:
         partial.offset = start
         partial.data = piece
         partial.last = start + len(piece) == len(data)
+        message.event.seq = seq if partial.last else seq - 1
         yield message
 
 
@@ -230,12 +233,13 @@ def _sound(seq: int, sound: Sound, response: type[R]) -> Iterator[R]:
     data = sound.data.reveal()
     for start in range(0, len(data) or 1, PIECE):
         piece = data[start : start + PIECE]
+        is_end = start + len(piece) == len(data)
         message = response()
-        message.event.seq = seq
+        message.event.seq = seq if is_end else seq - 1
         partial = message.event.partial
         partial.output_index = sound.output_index
         partial.media_type = sound.media_type
         partial.offset = sound.offset + start
         partial.data = piece
-        partial.last = sound.last and start + len(piece) == len(data)
+        partial.last = sound.last and is_end
         yield message

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -16,14 +17,15 @@ from core.engine.admission import Admission, Slot
 from core.engine.engine import Engine, Ticket
 from core.engine.inputs import Inputs
 from core.engine.library import Library
-from core.engine.order import MAXIMUM_INLINE_BYTES
+from core.engine.order import MAXIMUM_INLINE_BYTES, Order
 from core.errors import GatewayError, Reason
 from core.model import Asset, Kind, Sound
-from core.policy.deadlines import attempts_end
 from core.services import pages, parse
 from core.services.assets import Assets
+from core.services.caller_time import caller_budget
 from core.services.convert import KINDS, Converter, R
 from core.services.deletions import deletion_receipt
+from core.services.explain import explanation
 from core.services.hearing import Heard
 from core.services.names import generation_id
 from core.signing import Signer
@@ -60,22 +62,26 @@ class GenerationService:
 
     async def Generate(self, requests: AsyncIterator[pb.GenerateRequest], context: Context) -> None:
         """Admit, then read the request, then stream what happens."""
-        caller = current_caller()
-        slot = self._admission.enter()
+        caller, arrived = current_caller(), monotonic()
+        budget = caller_budget(context, arrived)
+        slot = self._admission.enter(caller.key_id)
         handed_over = False
         try:
+            await self._admission.turn(slot)
             await context.send_initial_metadata(())
             start, attachments = await _receive(requests, slot)
             order = parse.order(start.spec, attachments, current_request_id())
             order = await self._inputs.fetched(order, slot, caller.account_id)
+            slot.received()
             detached = start.detached or start.until_accepted
-            if not detached:
-                order = replace(order, detached=False, ends=_ends(context))
+            order = replace(order, detached=detached, ends=budget.attempts_end(detached=detached))
             handed_over = True
-            ticket = await self._engine.start(caller, order, slot)
+            ticket = await self._start(caller, order, slot)
         finally:
             if not handed_over:
                 slot.release()
+        if detached and budget.stated is not None:
+            self._end_at(budget.stated, caller, ticket)
         finished = False
         listening = None if detached else self._listen(caller, ticket, requests)
         try:
@@ -91,6 +97,20 @@ class GenerationService:
                 listening.cancel()
             if not finished:
                 self._engine.caller_left(caller, ticket.generation.id, detached=detached)
+
+    async def _start(self, caller: Caller, order: Order, slot: Slot) -> Ticket:
+        """Hand over to the engine; the *slot* is its own from now on."""
+        try:
+            return await self._engine.start(caller, order, slot)
+        except GatewayError as error:
+            if error.reason is Reason.RATE_LIMIT_EXCEEDED:
+                self._admission.over_rate(caller.key_id, error)
+            raise
+
+    def _end_at(self, moment: float, caller: Caller, ticket: Ticket) -> None:
+        """Have it stop then, as its caller said: attempts are over, a job is asked to stop."""
+        leave = partial(self._engine.caller_left, caller, ticket.generation.id, detached=False)
+        asyncio.get_running_loop().call_later(max(0.0, moment - monotonic()), leave)
 
     async def _accept(
         self, stream: AsyncIterator[tuple[int, events.Event]], context: Context
@@ -161,16 +181,22 @@ class GenerationService:
         self, request: pb.CreateGenerationRequest, context: Context
     ) -> pb.CreateGenerationResponse:
         """Start and return at once."""
-        caller = current_caller()
-        slot = self._admission.enter()
+        caller, arrived = current_caller(), monotonic()
+        budget = caller_budget(context, arrived)
+        slot = self._admission.enter(caller.key_id)
         try:
+            await self._admission.turn(slot)
             slot.grow(request.ByteSize())
             order = parse.order(request.spec, (), current_request_id())
             order = await self._inputs.fetched(order, slot, caller.account_id)
+            slot.received()
+            order = replace(order, ends=budget.attempts_end(detached=True))
         except BaseException:  # a caller who leaves during a fetch, too
             slot.release()
             raise
-        ticket = await self._engine.start(caller, order, slot)
+        ticket = await self._start(caller, order, slot)
+        if budget.stated is not None:
+            self._end_at(budget.stated, caller, ticket)
         return pb.CreateGenerationResponse(generation=self._convert.generation(ticket.generation))
 
     async def GetGeneration(
@@ -195,6 +221,13 @@ class GenerationService:
             ],
             next_page_token=pages.token(page, items[-1].id) if more else "",
         )
+
+    async def ExplainGeneration(
+        self, request: pb.ExplainGenerationRequest, context: Context
+    ) -> pb.ExplainGenerationResponse:
+        """Tell how it was served."""
+        trace = await self._engine.explain(current_caller(), generation_id(request.name))
+        return explanation(trace, self._convert)
 
     async def WatchGeneration(self, request: pb.WatchGenerationRequest, context: Context) -> None:
         """Stream events, from the beginning or after one."""
@@ -241,15 +274,6 @@ class GenerationService:
 
 def _not_retained() -> GatewayError:
     return GatewayError(Reason.RESULT_NOT_RETAINED, "The output is no longer stored.")
-
-
-def _ends(context: Context) -> float | None:
-    """When the attempts for this caller must be over, by the deadline of the call."""
-    remaining = context.time_remaining()
-    if remaining is None:
-        return None
-    now = monotonic()
-    return attempts_end(now, now + remaining)
 
 
 def _kinds(request: pb.ListGenerationsRequest) -> frozenset[Kind]:

@@ -33,6 +33,9 @@ ROLES = {
     parameters.Input.ROLE_AUDIO: Role.AUDIO,
 }
 _REQUEST_ID_LENGTH = 255
+MAXIMUM_NAMES = 64
+"""Of one kind, in a caller's routing: more channels than a model has."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _INPUT_NAME = re.compile(
     r"(?:image|images|mask|video|audio|first_frame|last_frame|input_reference|reference_images"
     r"|image_urls?|video_urls?|audio_urls?|mask_url|image_with_roles"
@@ -118,8 +121,21 @@ def parameter_value(value: parameters.ParamValue) -> ParameterValue:
 
 def _routing(wish: pb.RoutingPreference) -> Routing:
     return Routing(
-        frozenset(wish.only_channels), frozenset(wish.excluded_channels), frozenset(wish.regions)
+        _names("only_channels", wish.only_channels),
+        _names("excluded_channels", wish.excluded_channels),
+        _names("regions", wish.regions),
     )
+
+
+def _names(field: str, names: Sequence[str]) -> frozenset[str]:
+    """Names that could be some; one that could not would be a wish that is silently lost."""
+    if len(names) > MAXIMUM_NAMES or not all(_NAME.match(name) for name in names):
+        raise GatewayError(
+            Reason.INVALID_PARAMETER,
+            f"`routing.{field}` takes at most {MAXIMUM_NAMES} names of letters, digits and ._-",
+            parameter=f"routing.{field}",
+        )
+    return frozenset(names)
 
 
 def _inputs(

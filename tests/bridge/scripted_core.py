@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ WAIT = 5.0
 """Seconds after which a test that waits for something has failed."""
 
 Event = generation_service_pb2.GenerationEvent
+Generation = generation_pb2.Generation
 Step = Event | Callable[[], Awaitable[None]] | grpc.StatusCode
 RpcStatus = status_pb2.Status
 
@@ -198,6 +200,7 @@ class FakeCore(
         self.assets: dict[str, bytes] = {}
         self.library = [generation()]
         """What can be read, newest first."""
+        self.explanation = generation_service_pb2.ExplainGenerationResponse()
 
     async def called(self) -> Call:
         """The next Generate call, once its key was found good."""
@@ -218,6 +221,10 @@ class FakeCore(
         if metadata["authorization"] != f"Bearer {GOOD_KEY}":
             await refuse(context, status("API_KEY_INVALID", "Incorrect API key provided."))
         return metadata
+
+    async def _asked(self, request: object, context: grpc.aio.ServicerContext) -> None:
+        await self._authenticate(context)
+        self.requests.append(request)
 
     async def Generate(self, request_iterator, context):
         call = Call(await self._authenticate(context))
@@ -266,29 +273,27 @@ class FakeCore(
         return generation_service_pb2.AbandonGenerationResponse()
 
     async def CreateGeneration(self, request, context):
-        await self._authenticate(context)
-        self.requests.append(request)
+        await self._asked(request, context)
         return generation_service_pb2.CreateGenerationResponse(generation=generation())
 
     async def GetGeneration(self, request, context):
-        await self._authenticate(context)
-        self.requests.append(request)
+        await self._asked(request, context)
         found = await self._find(request.name, context)
         return generation_service_pb2.GetGenerationResponse(generation=found)
 
+    async def ExplainGeneration(self, request, context):
+        await self._asked(request, context)
+        self.explanation.generation.CopyFrom(await self._find(request.name, context))
+        return self.explanation
+
     async def DeleteGeneration(self, request, context):
-        await self._authenticate(context)
-        self.requests.append(request)
+        await self._asked(request, context)
         self.library.remove(await self._find(request.name, context))
         return generation_service_pb2.DeleteGenerationResponse(deleted_asset_count=1)
 
-    async def _find(
-        self, name: str, context: grpc.aio.ServicerContext
-    ) -> generation_pb2.Generation:
+    async def _find(self, name: str, context: grpc.aio.ServicerContext) -> Generation:
         """A generation of the library under any rendering of its id."""
-        plain = name.removeprefix("generations/")
-        for kind in ("gen_", "task_", "video_"):
-            plain = plain.removeprefix(kind)
+        plain = re.sub("(gen|task|video)_", "", name.removeprefix("generations/"), count=1)
         for found in self.library:
             if found.name == f"generations/{plain}":
                 return found
@@ -296,13 +301,11 @@ class FakeCore(
         raise AssertionError
 
     async def CancelGeneration(self, request, context):
-        await self._authenticate(context)
-        self.requests.append(request)
+        await self._asked(request, context)
         return generation_service_pb2.CancelGenerationResponse(generation=generation())
 
     async def ListGenerations(self, request, context):
-        await self._authenticate(context)
-        self.requests.append(request)
+        await self._asked(request, context)
         items = [
             found for found in self.library if not request.kinds or found.kind in request.kinds
         ]
@@ -320,8 +323,7 @@ class FakeCore(
         )
 
     async def WatchGeneration(self, request, context):
-        await self._authenticate(context)
-        self.requests.append(request)
+        await self._asked(request, context)
         try:
             for step in self.script:
                 if isinstance(step, Event):

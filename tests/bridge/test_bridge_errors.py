@@ -38,6 +38,7 @@ def test_a_retryable_status_is_marked_where_a_retry_cannot_help() -> None:
         "BUDGET_EXCEEDED",
         "RESULT_NOT_RETAINED",
         "STILL_RUNNING",
+        "DEADLINE_EXCEEDED",
         "CANCELLED",
     }
     assert all(name in marked for name, row in RENDERINGS.items() if row.status == 409)

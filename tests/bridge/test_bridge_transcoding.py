@@ -269,6 +269,31 @@ async def test_a_watch_that_breaks_says_so_without_an_id(
     assert orjson.loads(frames[1].removeprefix("data: "))["error"]["code"] == "overloaded"
 
 
+async def test_a_watch_that_ends_without_a_terminal_event_was_cut(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    fake_core.script = [accepted()]
+
+    answer = await bridge.http.get(f"/api/v1/generations/{HEX}:watch")
+
+    frames = answer.text.strip().split("\n\n")
+    assert frames[0].startswith("id: 1\n")
+    assert orjson.loads(frames[1].removeprefix("data: "))["error"]["code"] == "internal_error"
+
+
+async def test_of_two_places_to_resume_at_the_later_counts(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    fake_core.script = [accepted(), attempt(), *outputs(b"final!"), completed()]
+    url = f"/api/v1/generations/{HEX}:watch?after_seq=2"
+
+    later = await bridge.http.get(url, headers={"last-event-id": "4"})
+    earlier = await bridge.http.get(url, headers={"last-event-id": "1"})
+
+    assert later.text.startswith("id: 9\n")
+    assert earlier.text.startswith("id: 4\n")
+
+
 async def test_a_watch_pings_while_nothing_happens_and_ends_with_its_reader(
     start_bridge, fake_core: FakeCore
 ) -> None:

@@ -119,6 +119,27 @@ async def test_the_end_is_written_whole(house: House, customer: Customer) -> Non
     assert await house.reads.asset_by_link(new.id, "0" * 24, 0) is None
 
 
+async def test_how_each_attempt_came_about_is_kept(house: House, customer: Customer) -> None:
+    new = customer.new()
+    began = replace(new.first_attempt, standing="probe_due", candidates=2)
+    await house.commit(customer.open(replace(new, first_attempt=began)))
+    assert await house.reads.attempts(customer.account_id, new.id) == [began]
+    first = replace(began, state=AttemptState.FAILED, standing="healthy", candidates=3)
+    second = AttemptRecord(
+        2,
+        "openai-b",
+        uuid4(),
+        AttemptState.DONE,
+        shard=1,
+        is_hedge=True,
+        standing="ejected",
+        candidates=3,
+    )
+    await house.commit(customer.settle(new, 20_000, attempts=(first, second)))
+
+    assert await house.reads.attempts(customer.account_id, new.id) == [first, second]
+
+
 async def test_a_failure_keeps_its_reason(house: House, customer: Customer) -> None:
     new = customer.new()
     await house.commit(customer.open(new))

@@ -45,7 +45,9 @@ async def row_of(house: House, new: NewGeneration) -> Generation:
 
 
 def second(new: NewGeneration, epoch: int = EPOCH) -> SubmitAttempt:
-    attempt = AttemptRecord(2, "seedance-b", uuid4(), started_ms=700)
+    attempt = AttemptRecord(
+        2, "seedance-b", uuid4(), started_ms=700, standing="healthy", candidates=2
+    )
     return SubmitAttempt(new.id, new.account_id, epoch, attempt)
 
 

@@ -103,15 +103,24 @@ async def test_some_outputs_of_a_cut_stream_are_a_success_charged_for_those(chan
     assert await core.balance() == (993, 0)
 
 
-async def test_of_several_outputs_the_broken_ones_are_left_out(channel, core):
+@pytest.mark.parametrize("others", ["fail", "deliver"])
+async def test_of_several_outputs_the_broken_ones_are_asked_of_others_or_left_out(
+    channel, core, others
+):
     finals = (Final(0, Body(PNG)), Final(1, Body(b"<html>")), Final(2, Body(PNG)))
     core.upstream.play("openai-a", (*finals, Report()))
+    if others == "fail":
+        core.upstream.play("openai-b", (UpstreamError(Fault.SERVER_ERROR),))
+        core.upstream.play("openai-c", (UpstreamError(Fault.SERVER_ERROR),))
     asked = start()
     asked.start.spec.parameters.output_count = 3
     events = await generate(channel, asked)
+    count = 3 if others == "deliver" else 2
 
-    assert [e.output.output_index for e in events if e.WhichOneof("event") == "output"] == [0, 2]
-    assert await core.balance() == (986, 0)
+    outputs = [e.output.output_index for e in events if e.WhichOneof("event") == "output"]
+    assert outputs == list(range(count))
+    assert [ask.count for ask in core.upstream.asks] == ([3, 1] if count == 3 else [3, 1, 1])
+    assert await core.balance() == (1000 - 7 * count, 0)
 
 
 @pytest.mark.parametrize("asked_for", ["jpeg", None])

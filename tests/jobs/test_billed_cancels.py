@@ -1,12 +1,17 @@
-"""Who cancels what a provider bills all the same pays for it, and gets it."""
+"""Who cancels what a provider bills all the same: the operator bears it, up to a cap for each key."""
 
 import pytest
 
 from core.engine import jobs
+from core.log import CostLost
+from core.policy.risk import CAP_MICROS, RiskCaps
 from core.providers.jobs import Working
-from tests.generating import generate, kinds
+from tests.generating import failed_reason, generate, kinds
 from tests.jobs.following import video
 from tests.scripted_jobs import PRICE, A
+
+COST = 5 * PRICE
+"""Credits for one video."""
 
 
 class Stoppable:
@@ -23,23 +28,61 @@ class Stoppable:
         return self._inner.cancel(job_id, channel, Working(is_queued=True))
 
 
-@pytest.mark.parametrize("settings", [{"bills_on_cancel": True}, {"bills_on_cancel": False}])
-async def test_a_running_job_is_stopped_only_where_that_is_free(
-    channel, core, settings, monkeypatch
-):
+@pytest.fixture(autouse=True)
+def wishing(core, monkeypatch):
+    """The caller wishes an end while the job runs, at a provider that stops it."""
     known = dict(jobs.JOB_DIALECTS)
     stoppable = {name: Stoppable(dialect) for name, dialect in known.items()}
     monkeypatch.setattr(jobs, "JOB_DIALECTS", stoppable)
 
     def wish():
-        (known,) = core.records.generations_by_id.values()
-        core.engine.wish_to_cancel(known.row.id)
+        for each in core.records.generations_by_id.values():
+            core.engine.wish_to_cancel(each.row.id)
 
     core.upstream.lives[A] = ["running", "running", "running", "succeeded"]
     core.upstream.plan(A, "look", (wish,))
+
+
+def costs(core):
+    return [event.micros for event in core.emitted if isinstance(event, CostLost)]
+
+
+@pytest.mark.parametrize("settings", [{"bills_on_cancel": True}, {"bills_on_cancel": False}])
+async def test_a_running_job_is_stopped_and_what_that_costs_is_the_operator_s(
+    channel, core, settings
+):
+    events = await generate(channel, video())
+    lost = COST * 1000 if settings["bills_on_cancel"] else 0
+
+    assert core.upstream.count(A, "cancel") == 1
+    assert failed_reason(events[-1]) == "CANCELLED"
+    assert -core.ledger.operator_balance("risk") == lost
+    assert costs(core) == ([lost] if lost else [])
+    assert await core.balance() == (10_000, 0)
+    assert list(core.ledger.discrepancies()) == []
+
+
+@pytest.mark.parametrize("settings", [{"bills_on_cancel": True}])
+async def test_a_key_that_has_cost_enough_pays_for_what_it_cancels_and_gets_it(
+    channel, core, monkeypatch
+):
+    key = str(core.gate.caller.key_id)
+    risks = core.engine._attempts._risks
+    risks.add(key, CAP_MICROS - COST * 1000 + 1, core.engine._now())
     events = await generate(channel, video())
 
-    is_billed = settings["bills_on_cancel"]
-    assert core.upstream.count(A, "cancel") == (0 if is_billed else 1)
-    assert kinds(events)[-1] == ("completed" if is_billed else "failed")
-    assert await core.balance() == (10_000 - 5 * PRICE * is_billed, 0)
+    assert core.upstream.count(A, "cancel") == 0
+    assert kinds(events)[-1] == "completed"
+    assert core.ledger.operator_balance("risk") == 0
+    assert await core.balance() == (10_000 - COST, 0)
+
+
+def test_what_a_key_has_cost_is_forgotten_after_a_day():
+    risks = RiskCaps(10)
+    risks.add("a", 10, 0.0)
+
+    assert (risks.allows("a", 1, 5.0), risks.allows("b", 10, 5.0)) == (False, True)
+    assert (risks.is_used_up("a", 86_399.0), risks.is_used_up("a", 86_400.0)) == (True, False)
+    assert risks.allows("a", 10, 86_400.0)
+    risks.add("b", 3, 200_000.0)
+    assert len(risks) == 1, "nothing is kept of who cost nothing lately"

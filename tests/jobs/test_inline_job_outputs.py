@@ -1,7 +1,8 @@
 """A job may answer a look with its whole output: those bytes are in memory, and are counted."""
 
 from core.body import Body, Secret
-from core.engine.attempts import Attempts, Course
+from core.engine.attempts import Attempts
+from core.engine.course import Course
 from core.model import EMPTY_REPORT, Channel, Final, Kind
 from core.providers.jobs import Made
 from tests.films import INDEX_FIRST, INDEX_LAST

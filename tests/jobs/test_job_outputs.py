@@ -106,6 +106,12 @@ async def test_a_store_that_stays_full_voids(channel, core):
     assert await core.balance() == (10_000, 0)
 
 
+def nobody_else(core):
+    """What the first channel does not make is made nowhere."""
+    for name in ("openai-b", "openai-c"):
+        core.upstream.play(name, (UpstreamError(Fault.SERVER_ERROR),))
+
+
 def group(count):
     url = Body("http://127.0.0.1:1/1.png")
     return [Hosted(number, url) for number in range(count)]
@@ -123,11 +129,26 @@ async def test_a_garbled_image_beside_a_hosted_one_costs_neither_the_caller_nor_
     films.always = PNG
     garbled = Final(1, Body(b"<html>"))
     core.upstream.play("openai-a", (Acknowledged(200), *group(1), garbled, Report()))
+    nobody_else(core)
     events = await generate(channel, images(2))
 
     assert events[-1].completed.generation.delivered_count == 1
     assert len(core.store.objects) == 1
-    assert set(core.upstream.asked) == {"openai-a"}
+
+
+async def test_an_image_that_cannot_be_had_is_made_by_another_channel_in_its_place(
+    channel, core, films: Films
+):
+    films.always, films.steps = PNG, [PNG, GONE, PNG, GONE]
+    core.upstream.play("openai-a", (Acknowledged(200), *group(3), Report()))
+    events = await generate(channel, images(3))
+    outputs = [e.output.output_index for e in events if e.WhichOneof("event") == "output"]
+
+    assert core.upstream.asked == ["openai-a", "openai-b"]
+    assert [ask.count for ask in core.upstream.asks] == [3, 1]
+    assert outputs == [0, 1, 2]
+    assert len(core.store.objects) == 3
+    assert await core.balance() == (10_000 - 21, 0)
 
 
 async def test_of_hosted_images_those_that_can_be_had_are_delivered_and_charged(
@@ -136,6 +157,7 @@ async def test_of_hosted_images_those_that_can_be_had_are_delivered_and_charged(
     commits = commits_of(core)
     films.always, films.steps = PNG, [PNG, GONE, PNG, GONE]
     core.upstream.play("openai-a", (Acknowledged(200), *group(3), Report()))
+    nobody_else(core)
     events = await generate(channel, images(3))
     done = events[-1].completed.generation
 
@@ -148,6 +170,7 @@ async def test_of_hosted_images_those_that_can_be_had_are_delivered_and_charged(
 async def test_a_call_whose_images_cannot_be_had_is_made_elsewhere(channel, core, films: Films):
     films.always = CUT
     core.upstream.play("openai-a", (Acknowledged(200), *group(2), Report()))
+    core.upstream.play("openai-b", (Final(0, Body(PNG)), Final(1, Body(PNG)), Report()))
     events = await generate(channel, images(2))
 
     assert core.upstream.asked == ["openai-a", "openai-b"]
@@ -160,6 +183,7 @@ async def test_a_stream_that_breaks_after_some_hosted_images_delivers_those(
 ):
     films.always = PNG
     core.upstream.play("openai-a", (Acknowledged(200), *group(2), CUT))
+    nobody_else(core)
     events = await generate(channel, images(3))
 
     assert events[-1].completed.generation.delivered_count == 2

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import MEANING, Fault, UpstreamError
-from core.policy.health import Alert, Ejected, Health, HealthBook, Recovered, Standing
+from core.policy.health import Alert, Cooled, Health, HealthBook, Recovered, Standing, Warmed
 
 BLAMED = [fault for fault in Fault if MEANING[fault].blames_channel]
 UNBLAMED = [fault for fault in Fault if not MEANING[fault].blames_channel]
@@ -28,9 +28,9 @@ def fail(health: Health, now: float, fault: Fault = Fault.SERVER_ERROR, **more: 
     health.failed(slot, UpstreamError(fault, **more), now, chance)
 
 
-def eject(health: Health, now: float = 0.0) -> float:
+def eject(health: Health, now: float = 0.0, fault: Fault = Fault.SERVER_ERROR) -> float:
     for _ in range(3):
-        fail(health, now)
+        fail(health, now, fault)
     assert health.ejected_until is not None
     return health.ejected_until
 
@@ -65,7 +65,7 @@ def test_a_refused_credential_or_a_spent_balance_ejects_at_once_and_alerts(
 
     assert health.standing(7.0) is Standing.EJECTED
     assert book.alerts() == [Alert("a", "image.generate", fault, 7.0)]
-    assert [type(notice) for notice in book.drain()] == [Alert, Ejected]
+    assert [type(notice) for notice in book.drain()] == [Alert, Cooled]
     assert book.drain() == []
 
 
@@ -76,7 +76,7 @@ def test_an_alert_stands_until_the_channel_succeeds(book, health) -> None:
     health.succeeded(health.admit(40.0, 600), 41.0)
 
     assert book.alerts() == []
-    assert book.drain() == [Recovered("a", "image.generate")]
+    assert book.drain() == [Warmed("a", "")]
 
 
 @pytest.mark.parametrize("fault", UNBLAMED)
@@ -211,11 +211,12 @@ def test_a_delay_asked_by_another_fault_does_not_eject(health) -> None:
     assert health.standing(0.0) is Standing.HEALTHY
 
 
-def test_requests_that_began_before_the_ejection_neither_lengthen_nor_end_it(health) -> None:
+@pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.RATE_LIMITED])
+def test_requests_that_began_before_the_ejection_neither_lengthen_nor_end_it(health, fault) -> None:
     slots = [health.admit(0.0, 600) for _ in range(20)]
-    until = eject(health, 1.0)
+    until = eject(health, 1.0, fault)
     for slot in slots[:10]:
-        health.failed(slot, UpstreamError(Fault.RATE_LIMITED, retry_after=60.0), 20.0, 0.9)
+        health.failed(slot, UpstreamError(fault, retry_after=60.0), 20.0, 0.9)
     for slot in slots[10:]:
         health.succeeded(slot, 21.0)
 
@@ -307,7 +308,8 @@ def test_every_ejection_ends_within_66_seconds_whatever_happens(steps) -> None:
     for ending, pause, chance, retry_after, waits in steps:
         now += pause
         slot = health.admit(now, 10.0)
-        assert not (slot.is_probe and health.standing(now) is not Standing.PROBING)
+        assert health.standing(now) is not Standing.PROBE_DUE, "this attempt is the probe"
+        assert not (slot.is_probe and health.standing(now) is Standing.HEALTHY)
         late.append((slot, ending, chance, retry_after))
         while len(late) > (3 if waits else 0):
             old, what, jitter, wait = late.pop(0)

@@ -48,6 +48,26 @@ def test_a_provider_that_fails_is_asked_ever_more_seldom_up_to_a_limit(interval,
     assert later(10_000) >= 0.999 * longest * (1 - JITTER)
 
 
+@given(intervals, chances, st.floats(0, 2))
+def test_what_a_look_took_is_part_of_the_interval(interval, chance, share):
+    schedule = Schedule(interval, 0.0, looked=2 * interval)
+    delay = look_delay(schedule, 2 * interval, chance)
+    took = share * interval
+    later = look_delay(schedule, 2 * interval + took, chance)
+
+    assert delay / 2 <= later <= delay
+    if took < delay / 2:
+        assert abs(later + took - delay) < 1e-6 * max(1.0, interval)
+
+
+@given(intervals, chances, st.floats(0, 600))
+def test_a_look_that_failed_is_no_part_of_the_pause_after_it(interval, chance, took):
+    schedule = Schedule(interval, 0.0, failures=1, looked=2 * interval)
+    waited = look_delay(schedule, 2 * interval + took, chance)
+
+    assert waited == look_delay(Schedule(interval, 0.0, failures=1), 2 * interval, chance)
+
+
 @given(intervals, failures)
 def test_one_answer_takes_the_delay_back(interval, fails):
     schedule = Schedule(interval, 0.0)

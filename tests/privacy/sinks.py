@@ -1,5 +1,7 @@
 """Every place where content could come to rest, and what is found there."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +12,7 @@ import httpx
 from psycopg import sql
 
 from storage.s3 import Bucket
-from tests.fix_gateway import Gateway
+from tests.fix_gateway import ROOT, Gateway
 from tests.privacy.canaries import Canaries
 from tests.processes import command_line, descendants, environment, open_files
 
@@ -49,8 +51,23 @@ def search(gateway: Gateway, temporary: Path, canaries: Canaries) -> list[Findin
         look("environment", str(pid), environment(pid))
         for name, data in open_files(pid).items():
             look("open file" if "/postgres/data/" not in name else "database", name, data)
+    look("trace", "reapi simulate record", _trace(gateway))
     look("metrics", "/metrics", httpx.get(f"{gateway.rest}/metrics", timeout=20).content)
     return sorted(found)
+
+
+def _trace(gateway: Gateway) -> bytes:
+    """What `reapi simulate record` makes of the rows."""
+    recorded = subprocess.run(
+        [sys.executable, "-m", "gateway", "simulate", "record", "--demo"],
+        cwd=ROOT,
+        env={**gateway.environment, "REAPI_HOME": str(gateway.home)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert recorded.returncode == 0, "no trace was recorded"
+    return recorded.stdout + recorded.stderr
 
 
 def _sink_of(file: str) -> str:

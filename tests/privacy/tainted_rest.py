@@ -220,6 +220,7 @@ WRONG_PATHS: Mapping[str, str] = {
     "unknown model": "/v1/models/CANARY",
     "unknown output": "/media/tasks/CANARY/0.png",
     "unknown generation": "/api/v1/generations/CANARY?",
+    "unknown trace": "/api/v1/tasks/CANARY/trace",
     "wrong query": "/api/v1/generations/CANARY",
     "wrong page": "/api/v1/generations?page_token=CANARY&order=",
     "unknown root": "/CANARY",

@@ -76,7 +76,8 @@ class Customer:
         async with asyncio.timeout(PATIENCE):
             while (await self.standing(client, name, generation)) == "processing":
                 await asyncio.sleep(POLL_SECONDS)
-        for path in (f"/api/v1/tasks/{id_}", f"{generation}:explain"):
+        task = f"/api/v1/tasks/{id_}"
+        for path in (task, f"{task}/trace", f"{generation}:explain"):
             answer = await client.get(path, headers=headers)
             self.compare(f"{name} {path}", answer)
         if self.statuses[name] == "unknown":

@@ -16,8 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.app import admin_token
-from core.keyring import open_keyring
+from core.keyring import admin_token, open_keyring
 from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
 from tests.fix_gateway import eventually
 from tests.patience import wait_until

@@ -43,6 +43,21 @@ def test_a_job_that_hangs_expires_and_one_that_fails_does_so_late():
     assert [failing.status(at) for at in (3.4, 3.5)] == ["running", "failed"]
 
 
+def test_a_job_that_failed_may_relent():
+    one, other = job("a"), job("b")
+    one.error = other.error = ("Code", "message")
+    JobBook().submit(one, KNOBS, Fault("job_relents", delay_ms=500))
+    JobBook().submit(other, KNOBS, Fault("job_relents"))
+
+    assert [one.status(at) for at in (2.9, 3.0, 3.4, 3.5)] == [
+        "running",
+        "failed",
+        "failed",
+        "succeeded",
+    ]
+    assert [other.status(at) for at in (3.9, 4.0)] == ["failed", "succeeded"]
+
+
 def test_a_cancelled_job_stays_so():
     one = job()
     JobBook().submit(one, KNOBS)

@@ -2,7 +2,9 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -17,6 +19,7 @@ from storage.pool import (
     unavailable_reason,
 )
 from tests.fix_embedded import QUICK, connected
+from tests.fix_proxy import Proxy
 
 
 async def test_a_pool_has_our_defaults_and_a_url_may_say_otherwise(empty_database_url: str) -> None:
@@ -143,3 +146,51 @@ def test_connection_strings_may_be_of_either_kind() -> None:
         assert made["dbname"] == "there"
         assert made["connect_timeout"] == "2"
         assert "timezone=UTC" in str(made["options"])
+
+
+async def test_a_statement_whose_caller_leaves_is_not_waited_for(
+    empty_database_url: str, silent: Proxy
+) -> None:
+    url = through(silent, empty_database_url)
+    async with open_pool(url) as pool, pool.connection() as connection:
+        silent.trouble = "freeze"
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await connection.execute("SELECT 1")
+        assert asyncio.get_running_loop().time() - begun < 1
+        assert connection.closed
+
+
+async def test_both_ends_give_a_silent_connection_up_in_seconds(empty_database_url: str) -> None:
+    names = ("tcp_user_timeout", "tcp_keepalives_idle", "tcp_keepalives_interval")
+    async with open_pool(empty_database_url) as pool, pool.connection() as connection:
+        at_server = [
+            await (await connection.execute(f"SHOW {name}".encode())).fetchone() for name in names
+        ]
+        ours = socket.socket(fileno=os.dup(connection.fileno()))
+        with ours:
+            at_client = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert at_server == [("5000",), ("2",), ("1",)]
+    assert at_client == 3_000
+
+
+@pytest.fixture
+async def silent(empty_database_url: str) -> AsyncIterator[Proxy]:
+    """A proxy that can stop forwarding without a word."""
+    parts = urlsplit(empty_database_url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    made = Proxy((parts.hostname, parts.port))
+    await made.start()
+    yield made
+    made.trouble = "none"
+    await made.stop()
+
+
+def through(proxy: Proxy, url: str) -> str:
+    """The same database, through *proxy*."""
+    parts = urlsplit(url)
+    login, _, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{proxy.port}"))

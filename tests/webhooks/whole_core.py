@@ -12,6 +12,7 @@ from grpc import aio
 
 from billing.ledger import Credit
 from core.app import Core, CoreConfig, open_core
+from core.catalog.entries import Catalogue
 from core.keyring import Keyring
 from core.local.channel import LocalChannel
 from core.local.server import LocalServer
@@ -50,11 +51,18 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole_core(url: str, outputs: Path) -> AsyncIterator[Whole]:
+async def whole_core(
+    url: str, outputs: Path, offered: Catalogue | None = None
+) -> AsyncIterator[Whole]:
     """Its providers are all unreachable: what is accepted fails at once."""
     emitted: list[Any] = []
     config = CoreConfig(
-        url, KEYRING, catalogue(), outputs, "https://gateway.test", webhook_networks=LOOPBACK
+        url,
+        KEYRING,
+        offered or catalogue(),
+        outputs,
+        "https://gateway.test",
+        webhook_networks=LOOPBACK,
     )
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(config, emitted.append))

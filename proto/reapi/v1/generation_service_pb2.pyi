@@ -5,6 +5,7 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
+from reapi.v1 import error_reason_pb2 as _error_reason_pb2
 from reapi.v1 import generation_pb2 as _generation_pb2
 from reapi.v1 import parameters_pb2 as _parameters_pb2
 from reapi.v1 import privacy_pb2 as _privacy_pb2
@@ -325,15 +326,39 @@ class ExplainGenerationRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ExplainGenerationResponse(_message.Message):
-    __slots__ = ("generation", "attempts")
+    __slots__ = ("generation", "attempts", "price")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
     generation: _generation_pb2.Generation
     attempts: _containers.RepeatedCompositeFieldContainer[AttemptTrace]
-    def __init__(self, generation: _Optional[_Union[_generation_pb2.Generation, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[AttemptTrace, _Mapping]]] = ...) -> None: ...
+    price: PriceInputs
+    def __init__(self, generation: _Optional[_Union[_generation_pb2.Generation, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[AttemptTrace, _Mapping]]] = ..., price: _Optional[_Union[PriceInputs, _Mapping]] = ...) -> None: ...
+
+class PriceInputs(_message.Message):
+    __slots__ = ("catalogue_version", "quoted_micros", "charged_micros", "requested_count", "delivered_count", "duration", "size", "quality", "usage")
+    CATALOGUE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    QUOTED_MICROS_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_MICROS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    catalogue_version: str
+    quoted_micros: int
+    charged_micros: int
+    requested_count: int
+    delivered_count: int
+    duration: _duration_pb2.Duration
+    size: str
+    quality: str
+    usage: _generation_pb2.Usage
+    def __init__(self, catalogue_version: _Optional[str] = ..., quoted_micros: _Optional[int] = ..., charged_micros: _Optional[int] = ..., requested_count: _Optional[int] = ..., delivered_count: _Optional[int] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., size: _Optional[str] = ..., quality: _Optional[str] = ..., usage: _Optional[_Union[_generation_pb2.Usage, _Mapping]] = ...) -> None: ...
 
 class AttemptTrace(_message.Message):
-    __slots__ = ("number", "channel", "state", "fault", "phase", "start_time", "end_time", "http_status")
+    __slots__ = ("number", "channel", "state", "fault", "phase", "start_time", "end_time", "http_status", "acknowledge_time", "first_byte_time", "reason", "standing", "candidate_count", "shard", "hedge")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[AttemptTrace.State]
@@ -356,6 +381,13 @@ class AttemptTrace(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     HTTP_STATUS_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGE_TIME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_BYTE_TIME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    HEDGE_FIELD_NUMBER: _ClassVar[int]
     number: int
     channel: str
     state: AttemptTrace.State
@@ -364,7 +396,14 @@ class AttemptTrace(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     http_status: int
-    def __init__(self, number: _Optional[int] = ..., channel: _Optional[str] = ..., state: _Optional[_Union[AttemptTrace.State, str]] = ..., fault: _Optional[str] = ..., phase: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., http_status: _Optional[int] = ...) -> None: ...
+    acknowledge_time: _timestamp_pb2.Timestamp
+    first_byte_time: _timestamp_pb2.Timestamp
+    reason: _error_reason_pb2.ErrorReason
+    standing: str
+    candidate_count: int
+    shard: int
+    hedge: bool
+    def __init__(self, number: _Optional[int] = ..., channel: _Optional[str] = ..., state: _Optional[_Union[AttemptTrace.State, str]] = ..., fault: _Optional[str] = ..., phase: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., http_status: _Optional[int] = ..., acknowledge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_byte_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[_error_reason_pb2.ErrorReason, str]] = ..., standing: _Optional[str] = ..., candidate_count: _Optional[int] = ..., shard: _Optional[int] = ..., hedge: _Optional[bool] = ...) -> None: ...
 
 class ReadAssetRequest(_message.Message):
     __slots__ = ("path", "offset", "limit")

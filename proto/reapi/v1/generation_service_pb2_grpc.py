@@ -174,7 +174,9 @@ class GenerationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainGeneration(self, request, context):
-        """ExplainGeneration tells each attempt's phases and reasons; no contents.
+        """ExplainGeneration tells each attempt's phases, reasons and circumstances, while
+        it runs and afterwards; no contents. Of attempts that another process makes
+        now it tells what is on record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

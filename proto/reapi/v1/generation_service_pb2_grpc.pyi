@@ -71,7 +71,10 @@ class GenerationServiceStub:
     QuoteGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.QuoteGenerationRequest, _generation_service_pb2.QuoteGenerationResponse]
     """QuoteGeneration says what a request costs at most, and signs it."""
     ExplainGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ExplainGenerationRequest, _generation_service_pb2.ExplainGenerationResponse]
-    """ExplainGeneration tells each attempt's phases and reasons; no contents."""
+    """ExplainGeneration tells each attempt's phases, reasons and circumstances, while
+    it runs and afterwards; no contents. Of attempts that another process makes
+    now it tells what is on record.
+    """
     ReadAsset: _grpc.UnaryStreamMultiCallable[_generation_service_pb2.ReadAssetRequest, _generation_service_pb2.ReadAssetResponse]
     """ReadAsset streams the bytes of an output by the path of its link. It needs
     no credential: the link is the permission.
@@ -120,7 +123,10 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     QuoteGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.QuoteGenerationRequest, _generation_service_pb2.QuoteGenerationResponse]  # type: ignore[assignment]
     """QuoteGeneration says what a request costs at most, and signs it."""
     ExplainGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ExplainGenerationRequest, _generation_service_pb2.ExplainGenerationResponse]  # type: ignore[assignment]
-    """ExplainGeneration tells each attempt's phases and reasons; no contents."""
+    """ExplainGeneration tells each attempt's phases, reasons and circumstances, while
+    it runs and afterwards; no contents. Of attempts that another process makes
+    now it tells what is on record.
+    """
     ReadAsset: _aio.UnaryStreamMultiCallable[_generation_service_pb2.ReadAssetRequest, _generation_service_pb2.ReadAssetResponse]  # type: ignore[assignment]
     """ReadAsset streams the bytes of an output by the path of its link. It needs
     no credential: the link is the permission.
@@ -226,7 +232,10 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_service_pb2.ExplainGenerationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.ExplainGenerationResponse, _abc.Awaitable[_generation_service_pb2.ExplainGenerationResponse]]:
-        """ExplainGeneration tells each attempt's phases and reasons; no contents."""
+        """ExplainGeneration tells each attempt's phases, reasons and circumstances, while
+        it runs and afterwards; no contents. Of attempts that another process makes
+        now it tells what is on record.
+        """
 
     @_abc_1.abstractmethod
     def ReadAsset(

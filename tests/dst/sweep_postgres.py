@@ -1,0 +1,54 @@
+"""Runs seeds over real PostgreSQL, all in one loop.
+
+python -m tests.dst.sweep_postgres URL FIRST COUNT
+"""
+
+import asyncio
+import sys
+import time
+import traceback
+
+from tests.dst.catalogue import base_catalogue
+from tests.dst.breaking import BROKEN
+from tests.dst.postgres_books import PostgresBooks, opened
+from tests.dst.virtual_loop import HybridLoop
+from tests.dst.world import World
+
+
+async def sweep(loop: HybridLoop, url: str, first: int, count: int) -> int:
+    base, failed = base_catalogue(), 0
+    async with opened(url) as (pool, committer):
+        for seed in range(first, first + count):
+            try:
+                loop.is_waiting = lambda: True
+                books = PostgresBooks(loop, pool, committer)
+                await books.open()
+                world = World(seed, base, loop=loop, books=books)
+                loop.failures.clear()
+                loop.is_waiting = lambda: bool(world.database.asked)  # noqa: B023 (until the next)
+                await world.judged()
+            except Exception:
+                failed += 1
+                print(
+                    f"seed {seed} broke over PostgreSQL:\n", *BROKEN, "\n", traceback.format_exc()
+                )
+                if failed >= 3:
+                    break
+            finally:
+                loop.is_waiting = lambda: True
+    return failed
+
+
+def main() -> int:
+    url, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    begun = time.monotonic()
+    with asyncio.Runner(loop_factory=HybridLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, HybridLoop)
+        failed = runner.run(sweep(loop, url, first, count))
+    print(f"{count} seeds, {failed} broke, {time.monotonic() - begun:.1f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
