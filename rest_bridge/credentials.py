@@ -4,30 +4,34 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from reapi.v1 import model_service_pb2
+from reapi.v1 import admin_service_pb2, model_service_pb2
+from reapi.v1.admin_service_pb2_grpc import AdminServiceStub
+from reapi.v1.model_service_pb2_grpc import ModelServiceStub
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
-from rest_bridge.rpc_errors import api_error
+from rest_bridge.unary import ask
 
-if TYPE_CHECKING:  # the class exists in the stub file only
+if TYPE_CHECKING:  # the classes exist in the stub files only
+    from reapi.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from reapi.v1.model_service_pb2_grpc import ModelServiceAsyncStub
 
 
 class Credentials:
-    """Checks keys by the cheapest call that needs one."""
+    """Checks keys, and the operator's token, by the cheapest call that needs one."""
 
-    def __init__(self, stub: "ModelServiceAsyncStub") -> None:
-        self._stub = stub
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._models: ModelServiceAsyncStub = ModelServiceStub(channel)
+        self._admin: AdminServiceAsyncStub = AdminServiceStub(channel)
 
     async def check(self, exchange: Exchange) -> None:
-        """Raise core's error if the credential of the request is not good."""
+        """Raise core's error if the key of the request is not good."""
         request = model_service_pb2.ListModelsRequest(page_size=1)
-        try:
-            await self._stub.ListModels(
-                request, metadata=exchange.metadata(), timeout=exchange.settings.unary_seconds
-            )
-        except grpc.aio.AioRpcError as error:
-            raise api_error(error) from None
+        await ask(self._models.ListModels, request, exchange)
+
+    async def check_operator(self, exchange: Exchange) -> None:
+        """Raise core's error if the request is not the operator's."""
+        request = admin_service_pb2.ListChannelsRequest(page_size=1)
+        await ask(self._admin.ListChannels, request, exchange)
 
     async def refuse(self, exchange: Exchange) -> None:
         """Answer for a route of the contract that this deployment does not offer.

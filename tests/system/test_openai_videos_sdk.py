@@ -39,12 +39,8 @@ def client(gateway):
 
 @pytest.fixture
 def slow(gateway):
-    """Videos take a minute."""
-    for channel in CHANNELS:
-        gateway.settings_of(channel, run_ms=60_000)
-    yield
-    for channel in CHANNELS:
-        gateway.settings_of(channel, run_ms=800)
+    """Videos take a minute, until the fixture of the gateway sets it back."""
+    gateway.settings(run_ms=60_000)
 
 
 def picture(size=(640, 360), kind="PNG") -> bytes:
@@ -164,17 +160,13 @@ def test_a_failed_video_says_why_and_costs_nothing(client, gateway):
 
 def test_a_cancelled_video_shows_as_failed_or_finishes(client, gateway, slow):
     """The simulator lets a queued job be cancelled; a running one it refuses (semantics.md 8)."""
-    for channel in CHANNELS:
-        gateway.settings_of(channel, queue_ms=60_000)
-    try:
-        video = client.videos.create(model=MODEL, prompt="a fox", seconds="4")
-        url = f"{gateway.rest}/api/v1/generations/{video.id}:cancel"
-        asked = httpx.post(url, headers=gateway.headers(client.api_key))
-        assert asked.status_code == 200
-        wait_until(lambda: client.videos.retrieve(video.id).status == "failed", PATIENCE)
-    finally:
-        for channel in CHANNELS:
-            gateway.settings_of(channel, queue_ms=200)
+    gateway.settings(queue_ms=60_000)
+    only = {"x-reapi-routing": f"only={','.join(CHANNELS)}"}
+    video = client.videos.create(model=MODEL, prompt="a fox", seconds="4", extra_headers=only)
+    url = f"{gateway.rest}/api/v1/generations/{video.id}:cancel"
+    asked = httpx.post(url, headers=gateway.headers(client.api_key))
+    assert asked.status_code == 200
+    wait_until(lambda: client.videos.retrieve(video.id).status == "failed", PATIENCE)
 
     assert client.videos.retrieve(video.id).error.code == "cancelled"
     assert gateway.balance(client.api_key)["held"] == "0"
