@@ -28,7 +28,7 @@ from tests.fault_fleet import (
 )
 from tests.prove_options import Counts, percentile
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 SUBMIT = "/api/v3/contents/generations/tasks"
 PATIENCE = 3

@@ -13,7 +13,7 @@ from tests import books
 from tests.fix_postgres import scratch_folder
 from tests.job_fleet import PRICE, PRICE_MICROS, Member, VideoModel, running_job_fleet, videos_of
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 MODEL = VideoModel("video-adopted", poll_seconds=1, job_seconds=300, sla_seconds=600)
 AT_ONCE = 32

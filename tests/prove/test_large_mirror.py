@@ -15,7 +15,7 @@ from storage.s3 import S3Store
 from tests.films import INDEX_FIRST
 from tests.fix_gateway import ROOT
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 MEBIBYTE = 1 << 20
 MAXIMUM_GROWTH = 64 * MEBIBYTE

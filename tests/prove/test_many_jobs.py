@@ -14,7 +14,7 @@ from tests.job_crowds import Meter, all_ended, create, lags
 from tests.job_fleet import TASK, UNREACHABLE, VideoModel, running_job_fleet
 from tests.prove_options import percentile
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 POLL_SECONDS = 5
 MODEL = VideoModel("video-many", poll_seconds=POLL_SECONDS, job_seconds=600, sla_seconds=1_200)

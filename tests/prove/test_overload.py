@@ -25,7 +25,7 @@ from bench.processes import cores, cpu_seconds, end, running_on
 from tests.fix_postgres import scratch_folder
 from tests.prove_options import percentile
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 AT_ONCE = 64
 """Connections of the closed loop that finds the capacity (docs/benchmarks.md)."""

@@ -18,7 +18,7 @@ from tests.namespaces import why_not
 from tests.partitioned import DATABASE, GATEWAYS, partitioned
 from tests.prove_options import percentile
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 VIDEOS = VideoModel("video-apart", sla_seconds=300, job_seconds=300)
 PICTURES = Spec("pictures", ("pictures",))

@@ -19,7 +19,7 @@ from tests.job_fleet import JobFleet, Member, VideoModel, running_job_fleet
 from tests.patience import wait_until
 from tests.prove_options import Figure
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 SHARED = Spec("shared", ("shared", "good"))
 TWO_KEYS = Spec("two-keys", ("two-keys", "good"))

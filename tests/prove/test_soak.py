@@ -33,7 +33,7 @@ from tests.soaking import (
     Weather,
 )
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 VIDEOS = [VideoModel(name, poll_seconds=0.5, job_seconds=15, sla_seconds=30) for name in FILMS]
 PICTURES = [Spec(name, (f"{name}-a", f"{name}-b", f"{name}-c")) for name in IMAGES]

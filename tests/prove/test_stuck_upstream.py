@@ -13,7 +13,7 @@ from tests.job_fleet import UNREACHABLE, VideoModel, running_job_fleet
 from tests.prove_options import percentile
 from tests.traffic import traffic
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 POLL_SECONDS = 2
 STUCK = VideoModel(

@@ -29,6 +29,8 @@ from simulator.replicate_models import MODELS
 from tests.films import film
 from tests.providers.asking import EASY
 
+pytestmark = pytest.mark.prove
+
 KEYS = {"fal": "fal-key", "replicate": "r8_key"}
 VARIABLES = {
     f"SIMULATOR_{what}_{re.sub('[-.]', '_', name.upper())}": value

@@ -27,6 +27,8 @@ from simulator import Knobs, SimulatedChannel, Simulator
 from tests.matrix_asks import FILES, ROLES, Wish, judge, wishes
 from tests.providers.asking import EASY
 
+pytestmark = pytest.mark.prove
+
 KEY = "reseller-simulated-key"
 MARK = UUID(int=7)
 BASES = {"wavespeed": "/api/v3", "kie": "/api/v1", "openrouter": "/api/v1"}

@@ -63,6 +63,7 @@ async def test_requests_at_once_succeed_through_another_channel(fleet, rich, nam
 
 
 @pytest.mark.prove
+@pytest.mark.alone
 @pytest.mark.parametrize("name", FAULTS)
 async def test_hundreds_of_requests_succeed_through_another_channel(fleet, rich, counts, name):
     fault, requests = FAULTS[name], counts.requests
@@ -114,6 +115,7 @@ async def test_a_failover_is_timed(fleet, rich, figure, name):
 
 
 @pytest.mark.prove
+@pytest.mark.alone
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_failover_adds_little_to_one_more_upstream_call(fleet, rich, figure, counts, name):
     samples = min(counts.requests, TIMED_SAMPLES - 5)
