@@ -81,24 +81,20 @@ class Doorman:
         self._strangers = Strangers(now())
         self._known: dict[int, UUID] = {}
         """Their keys; the one that was learned first is forgotten first."""
+        self._asking: set[int] = set()
+        """Strangers that are being looked at: requests with the same credential are one."""
 
     async def authenticate(self, token: str) -> Caller:
         """As the other one does; OVERLOADED when too many guess at the same time."""
         digest = hash(token)  # keyed: PYTHONHASHSEED is random in every process
-        is_known = digest in self._known
-        if not is_known and (error := self._shut()) is not None:
+        if digest in self._known:
+            return await self._again(token, digest)
+        if (error := self._shut()) is not None:
             raise error
-        try:
-            caller = await self._inner.authenticate(token)
-        except GatewayError as error:
-            if error.reason is Reason.API_KEY_INVALID:
-                self._known.pop(digest, None)
-                self._strangers.failed()
-            raise
-        if not is_known:
-            if len(self._known) >= KNOWN:
-                del self._known[next(iter(self._known))]
-            self._known[digest] = caller.key_id
+        caller = await self._looked_at(token, digest)
+        if len(self._known) >= KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = caller.key_id
         return caller
 
     def glance(self, token: str, starts: bool) -> GatewayError | None:  # noqa: FBT001 (a callback)
@@ -111,6 +107,35 @@ class Doorman:
         if key is None:
             return None if digest == self._operator else self._shut()
         return self._admission.glance(key) if starts else None
+
+    async def _looked_at(self, token: str, digest: int) -> Caller:
+        """The same for a stranger, who counts from the start: thousands may come at once."""
+        is_first, is_good = digest not in self._asking, True
+        if is_first:
+            self._asking.add(digest)
+            self._strangers.take()
+        try:
+            return await self._inner.authenticate(token)
+        except GatewayError as error:
+            is_good = error.reason is not Reason.API_KEY_INVALID
+            raise
+        finally:
+            if is_first:
+                self._asking.discard(digest)
+            if is_first and is_good:
+                self._strangers.give_back()
+            elif not is_first and not is_good:
+                self._strangers.take()
+
+    async def _again(self, token: str, digest: int) -> Caller:
+        """The same for one that was good."""
+        try:
+            return await self._inner.authenticate(token)
+        except GatewayError as error:
+            if error.reason is Reason.API_KEY_INVALID:
+                self._known.pop(digest, None)
+                self._strangers.take()
+            raise
 
     def _shut(self) -> GatewayError | None:
         if self._strangers.may_try(self._now()):

@@ -22,6 +22,7 @@ from core.log import (
     Emit,
     Event,
     GenerationEnded,
+    HedgeEnded,
     RequestShed,
     RouteEnded,
     SignalHeard,
@@ -45,6 +46,7 @@ class Metrics(Collector):
         self._generations: Counter[tuple[str, ...]] = Counter()
         self._attempts: Counter[tuple[str, ...]] = Counter()
         self._seconds: dict[tuple[str, str], _Times] = {}
+        self._hedges: Counter[tuple[str, ...]] = Counter()
         self._costs: Counter[tuple[str, ...]] = Counter()
         self._shed: Counter[tuple[str, ...]] = Counter()
         self._signals: Counter[tuple[str, ...]] = Counter()
@@ -76,6 +78,8 @@ class Metrics(Collector):
             times.add(event.milliseconds / 1000)
         elif isinstance(event, GenerationEnded):
             self._generations[event.model, event.channel, event.state, event.reason] += 1
+        elif isinstance(event, HedgeEnded):
+            self._hedges[event.outcome,] += 1
         elif isinstance(event, CostLost):
             self._costs[event.account, event.channel] += event.micros
         elif isinstance(event, RequestShed):
@@ -107,6 +111,9 @@ class Metrics(Collector):
         for what, times in self._seconds.items():
             family.add_metric(what, times.buckets(), times.total)
         yield family
+        yield _counter(
+            "reapi_hedges", "Hedges ended: won, lost or failed", ("outcome",), self._hedges
+        )
         yield _counter(
             "reapi_lost_cost_micros",
             "What providers bill and no caller pays, in millionths of a US dollar: hedge or risk",

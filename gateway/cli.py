@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -40,7 +41,13 @@ _OF_BRIDGE = "REAPI_CORE, REAPI_CORE_TLS_CA, REAPI_CORE_TLS_NAME"
 
 def main() -> None:
     """Run a command; the exit code tells the truth."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads our output has seen enough of it, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILURE
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -68,8 +68,12 @@ def _address(env: Mapping[str, str], settings: Settings, core: str) -> CoreAddre
     if core or env.get(_ADDRESS):
         return CoreAddress.from_env({**env, _ADDRESS: core or env[_ADDRESS]})
     demo = settings.home / _DEMO_FILE
-    if not env.get("REAPI_GRPC_PORT") and demo.is_file():
-        return CoreAddress(str(loads(demo.read_text())["grpc_address"]))
+    is_said = env.get("REAPI_GRPC_PORT") or env.get("REAPI_GRPC_BIND")
+    if not is_said and demo.is_file():
+        try:
+            return CoreAddress(str(loads(demo.read_text())["grpc_address"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise OperatorError(f"{demo} does not say where a gateway is: set {_ADDRESS}") from None
     bind = settings.grpc_binds[0]
     if isinstance(bind, Path):
         return CoreAddress(f"unix:{bind}")
@@ -86,6 +90,8 @@ def _address(env: Mapping[str, str], settings: Settings, core: str) -> CoreAddre
 def _token(env: Mapping[str, str], settings: Settings) -> str:
     """The operator's token: told, or made from the secret file as the gateway makes it."""
     if token := env.get(VARIABLE, "").strip():
+        if not (token.isascii() and token.isprintable()):
+            raise OperatorError(f"{VARIABLE} is no token: `reapi admin-token` prints it")
         return token
     if not settings.secret_file.is_file():
         raise OperatorError(

@@ -44,6 +44,8 @@ async def record(settings: Settings, span: timedelta, *, demo: bool) -> int:
                         connection, settings, (until - span, until), demo=demo
                     ):
                         print(line)
+                except BrokenPipeError:
+                    return 1  # who reads has seen enough, as `head` has: no error to tell
                 except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
                     raise ServeError(
                         "the database is of another version of the gateway; serve once, then record"

@@ -103,8 +103,10 @@ class _Bridge:
         if value is None:
             return
         scheme, _, token = value.decode("latin-1").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            return
         turned = self._settings.turned_away(token.strip(), route.starts)
-        if turned is not None and scheme.lower() == "bearer":
+        if turned is not None:
             raise ApiError(
                 turned.reason,
                 turned.message,

@@ -1,7 +1,5 @@
 """Asks core whether a key is good, where no other call does."""
 
-from typing import TYPE_CHECKING
-
 import grpc
 
 from reapi.v1 import admin_service_pb2, model_service_pb2
@@ -11,17 +9,13 @@ from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
 from rest_bridge.unary import ask
 
-if TYPE_CHECKING:  # the classes exist in the stub files only
-    from reapi.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
-    from reapi.v1.model_service_pb2_grpc import ModelServiceAsyncStub
-
 
 class Credentials:
     """Checks keys, and the operator's token, by the cheapest call that needs one."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._models: ModelServiceAsyncStub = ModelServiceStub(channel)
-        self._admin: AdminServiceAsyncStub = AdminServiceStub(channel)
+        self._models = ModelServiceStub(channel)
+        self._admin = AdminServiceStub(channel)
 
     async def check(self, exchange: Exchange) -> None:
         """Raise core's error if the key of the request is not good."""

@@ -118,18 +118,22 @@ class Exchange:
 
     # The request
 
-    def metadata(self) -> Metadata:
+    def metadata(self, *, starts: bool = False) -> Metadata:
         """The metadata of a call on behalf of this request: its credential and id.
 
-        Raises API_KEY_INVALID for what cannot be a credential at all.
+        And if it *starts* a generation, how long that may take. Raises API_KEY_INVALID for
+        what cannot be a credential at all.
         """
+        found: Metadata = (("x-request-id", self.request_id),)
+        if starts and (timeout := self.timeout()):
+            found = (("x-reapi-timeout", timeout), *found)
         value = self.headers.get(b"authorization")
         if value is None:
-            return (("x-request-id", self.request_id),)
+            return found
         text = value.decode("latin-1").strip()
         if len(text) > _LONGEST_KEY or not text.isascii() or not text.isprintable():
             raise ApiError("API_KEY_INVALID")
-        return (("authorization", text), ("x-request-id", self.request_id))
+        return (("authorization", text), *found)
 
     def raw_path(self) -> str:
         """The path as it came, percent-encoded, without the query."""

@@ -59,13 +59,12 @@ class GenerationCall:
         self._stub = stub
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
-        self._metadata = exchange.metadata()
+        # Its time is no deadline of the call: core ends the generation by it, and says so in time.
+        self._metadata = exchange.metadata(starts=True)
         patience = settings.sync_seconds
-        if timeout := exchange.timeout():
-            # No deadline of the call: core ends the generation by it, and says so in time.
-            self._metadata = (*self._metadata, ("x-reapi-timeout", timeout))
-            if timeout.replace(".", "", 1).isdigit():
-                patience = min(patience, float(timeout) + _ANSWER_SECONDS)
+        timeout = exchange.timeout()
+        if timeout.replace(".", "", 1).isdigit():
+            patience = min(patience, float(timeout) + _ANSWER_SECONDS)
         self._deadline = self._loop.time() + patience
         self._completed = False
         """Whether the answer is known and core's part of it done."""

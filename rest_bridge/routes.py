@@ -93,9 +93,9 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
     """The routes, with handlers that call core over *channel*."""
     router: Router[Route] = Router()
     generations = GenerationServiceStub(channel)
-    model_stub = ModelServiceStub(channel)
-    images, models, media = Images(generations), Models(model_stub), Media(generations)
-    credentials, health = Credentials(model_stub), Health(channel)
+    images, media = Images(generations), Media(generations)
+    models, health = Models(ModelServiceStub(channel)), Health(channel)
+    credentials = Credentials(channel)
     videos, tasks = Videos(generations, credentials), Tasks(generations)
     built: Sequence[tuple[str, str, Handler]] = (
         ("POST", "/images/generations", images.generations),

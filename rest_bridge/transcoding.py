@@ -97,8 +97,10 @@ class Transcoder:
         self, channel: grpc.aio.Channel, binding: Binding, credentials: Credentials
     ) -> None:
         rpc = binding.rpc
-        self._credentials = credentials
+        is_operators = rpc.containing_service.file is admin_service_pb2.DESCRIPTOR
+        self._check = credentials.check_operator if is_operators else credentials.check
         self._binding = binding
+        self._starts = rpc.input_type is generation_service_pb2.CreateGenerationRequest.DESCRIPTOR
         self._request = message_factory.GetMessageClass(rpc.input_type)
         self._response = message_factory.GetMessageClass(rpc.output_type)
         path = f"/{rpc.containing_service.full_name}/{rpc.name}"
@@ -108,13 +110,13 @@ class Transcoder:
 
     async def __call__(self, exchange: Exchange) -> None:
         """Read the request, make the call, answer with its JSON."""
-        metadata = exchange.metadata()
+        metadata = exchange.metadata(starts=self._starts)
         try:
             request = await self._read(exchange)
         except ApiError:
             # A bad key beats a bad body.
             if b"authorization" in exchange.headers:
-                await self._credentials.check(exchange)
+                await self._check(exchange)
             raise
         settings = exchange.settings
         if self._binding.rpc.server_streaming:

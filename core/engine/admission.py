@@ -129,11 +129,13 @@ class Admission:
 
     async def turn(self, slot: Slot) -> None:
         """Wait until the work for *slot* may begin; raises OVERLOADED, RATE_LIMIT_EXCEEDED."""
-        error = self.glance(slot.key)
+        now = self._now()
+        error = self._limit(slot.key, now)
         if error is not None:
             raise error
-        ticket = slot.ticket = self.gate.arrive(slot.key, self._now())
-        assert ticket is not None, "a glance says the same"
+        ticket = slot.ticket = self.gate.arrive(slot.key, now)
+        if ticket is None:
+            raise self._refusal("turns")
         self._watch()
         if ticket.is_queued:
             turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
@@ -145,13 +147,10 @@ class Admission:
     def glance(self, key: Hashable) -> GatewayError | None:
         """The error for a new request of *key*, if there is one already; microseconds."""
         now = self._now()
-        if (limited := self._limited.get(key)) is not None:
-            until, error = limited
-            if now < until:
-                self._emit(RequestShed("rate"))
-                return _later(error, until - now)
-            del self._limited[key]
-        return self._refusal("turns") if self.gate.refuses(key, now) else None
+        error = self._limit(key, now)
+        if error is None and self.gate.refuses(key, now):
+            error = self._refusal("turns")
+        return error
 
     def over_rate(self, key: Hashable, error: GatewayError) -> None:
         """A hold was refused because *key* is over its rate: known without asking, for so long.
@@ -200,6 +199,18 @@ class Admission:
         self._bytes_of[key] -= size
         if not self._calls_of[key]:
             del self._calls_of[key], self._bytes_of[key]
+
+    def _limit(self, key: Hashable, now: float) -> GatewayError | None:
+        """What a key over its rate is told."""
+        limited = self._limited.get(key)
+        if limited is None:
+            return None
+        until, error = limited
+        if now >= until:
+            del self._limited[key]
+            return None
+        self._emit(RequestShed("rate"))
+        return _later(error, until - now)
 
     def _watch(self) -> None:
         """Look after them while there is work; nothing runs when there is none."""

@@ -14,7 +14,7 @@ from core.engine.calls import Taken, leaving
 from core.engine.course import Course, Lane, Made, Timing, Tried, Waste
 from core.engine.events import AttemptStarted, Live
 from core.engine.hedging import Race
-from core.engine.jobs import Jobs, Pursuit, ended
+from core.engine.jobs import Jobs, Pursuit, Stake, ended
 from core.engine.mirroring import CALL_PATIENCE, JOB_PATIENCE, Mirror, Patience
 from core.engine.outputs import Kept, check
 from core.engine.reports import plain
@@ -150,6 +150,7 @@ class Attempts:
             race = Race(
                 lane, self._once, self._note, lambda made: discard(made.kept), self._emit, self._now
             )
+            race.holds = lambda: self._holds(lane.course.entry.owner_epoch)
             return await race.run(attempt)
         return await self._once(lane, attempt, Timing(lane.shard))
 
@@ -214,6 +215,7 @@ class Attempts:
     async def _job(self, lane: Lane, attempt: Attempt, timing: Timing) -> Made:
         """Make a job and wait for its end."""
         now, channel, course = self._now(), attempt.channel, lane.course
+        key = str(course.entry.key_id)
         pursuit = course.pursuit = Pursuit(
             channel=channel,
             entry=course.entry,
@@ -223,8 +225,9 @@ class Attempts:
             sla_ends=course.accepted + channel.sla_seconds,
             sent_at=now,
             sent_wall=self.wall(),
-            may_stop=lambda: self._risks.allows(
-                str(course.entry.key_id), course.quoted_micros, self._now()
+            stake=Stake(
+                lambda: self._risks.take(key, course.quoted_micros, self._now()),
+                lambda: self._risks.give_back(key, course.quoted_micros),
             ),
         )
         started_ms = int((attempt.started - course.accepted) * 1000)
@@ -339,7 +342,8 @@ class Attempts:
         fault, phase = (None, Phase.DONE) if error is None else (error.fault, error.phase)
         lane.course.note(attempt, timing, error, self._now())
         if fault is Fault.CONTENT_POLICY and attempt.channel.bills_on_refusal:
-            self._waste(lane, attempt)
+            cost = self._waste(lane, attempt)
+            self._risks.add(str(lane.course.entry.key_id), cost, self._now())
         self._emit(
             AttemptEnded(
                 attempt.channel.name,
@@ -359,14 +363,13 @@ class Attempts:
         if course.pursuit is not None and course.pursuit.is_stop_billed:
             self._waste(lane, attempt)
 
-    def _waste(self, lane: Lane, attempt: Attempt) -> None:
-        """The operator pays for what was refused or stopped (semantics.md 23)."""
+    def _waste(self, lane: Lane, attempt: Attempt) -> int:
+        """The operator pays for what was refused or stopped (semantics.md 23); gives how much."""
         course, outputs = lane.course, len(lane.indices)
         course.wastes.append(
             Waste(attempt.number, attempt.channel.name, outputs, OperatorBook.RISK)
         )
-        cost = share(course.quoted_micros, outputs, course.asked)
-        self._risks.add(str(course.entry.key_id), cost, self._now())
+        return share(course.quoted_micros, outputs, course.asked)
 
 
 def _may_fill(tried: Tried) -> bool:

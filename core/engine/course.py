@@ -143,8 +143,8 @@ class Course:
         phase: Phase,
         now: float,
     ) -> None:
-        if self.records and self.records[-1].number == attempt.number:
-            self.records.pop()  # it was lost, and has been found
+        # One that was lost may have been found, and one that was left beaten as well.
+        self.records = [each for each in self.records if each.number != attempt.number]
         is_lost = fault is Fault.LOST
         self.records.append(
             self._row(attempt, timing, AttemptState.LOST if is_lost else state, (fault, phase), now)

@@ -7,6 +7,7 @@ who serves it is the policy's, whether it is paid for is the commit's.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -233,6 +234,12 @@ class Engine:
         elif id_ in self._live:
             self.wish_to_cancel(id_)
             self._spawn(self._books.request_cancel(caller.account_id, id_))
+
+    def end_in(self, seconds: float, caller: Caller, id_: UUID) -> None:
+        """The time of its caller is over then: attempts are over, a job is asked to stop."""
+        live = self._live.get(id_)
+        if live is not None:
+            live.leave_in(seconds, partial(self.caller_left, caller, id_, detached=False))
 
     async def drain(self, seconds: float) -> None:
         """Wait for what runs, at most *seconds*."""

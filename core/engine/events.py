@@ -109,6 +109,7 @@ class Live:
         "_is_nudged",
         "_numbers",
         "_pause",
+        "_timers",
         "_waiting",
         "account_id",
         "attempts",
@@ -140,7 +141,9 @@ class Live:
         """How far its job was when the provider told last."""
         self.on_cancel: set[Callable[[], None]] = set()
         """End what it does now, where a wish to cancel may."""
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        """In the order in which they came: who leaves is forgotten at once."""
+        self._timers: list[asyncio.TimerHandle] = []
         self._pause: asyncio.Future[None] | None = None
         self._is_nudged = False
 
@@ -183,10 +186,19 @@ class Live:
             self._numbers.append(max(self._base + _place(event), last + _room(event)))
             self.events.append(event)
             self.ended = isinstance(event, Completed | Failed)
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        if self.ended:
+            for timer in self._timers:
+                timer.cancel()
+
+    def leave_in(self, seconds: float, leave: Callable[[], None]) -> None:
+        """Call *leave* then, unless it has ended."""
+        if not self.ended:
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(max(0.0, seconds), leave))
 
     async def watch(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
         """Yield (sequence number, event) after number *after*, until the terminal one."""
@@ -200,8 +212,11 @@ class Live:
             if self.ended:
                 return
             future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            await future
+            self._waiting[future] = None
+            try:
+                await future
+            finally:
+                self._waiting.pop(future, None)
 
 
 def _end(pause: asyncio.Future[None]) -> None:

@@ -74,6 +74,8 @@ class HealthSharing:
         while True:
             with suppress(StorageUnavailable, OSError, TimeoutError), storage_errors():
                 async with await connect() as connection:
+                    # That something came is enough; without this psycopg keeps them all.
+                    connection.add_notify_handler(_read)
                     await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
                     while True:
                         async with asyncio.timeout(ANSWER_SECONDS):
@@ -143,6 +145,10 @@ class HealthSharing:
         if secret is None:
             return None
         return self._keyring.mac(PURPOSE, secret.reveal().encode())
+
+
+def _read(notice: psycopg.Notify) -> None:
+    del notice
 
 
 def _kind(signal: Signal) -> str:

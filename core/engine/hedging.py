@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from billing.ledger import OperatorBook
 from core.engine.course import Lane, Made, Timing, Tried, Waste
 from core.engine.events import AttemptStarted
+from core.errors import GatewayError
 from core.log import Emit, HedgeEnded
 from core.policy.decisions import Attempt
 from core.policy.hedging import patience
@@ -26,6 +27,8 @@ class _Runner:
     timing: Timing
     task: "asyncio.Task[Tried]"
     is_settled: bool = False
+    has_lost: bool = False
+    """The caller has seen something of the other one."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class Race:
     discard: Callable[[Made], Awaitable[None]]
     emit: Emit
     now: Callable[[], float]
+    holds: Callable[[], bool] = lambda: True
+    """Whether the generation is still this process's alone."""
     runners: list[_Runner] = field(default_factory=list)
 
     async def run(self, attempt: Attempt) -> Tried:
@@ -69,7 +74,7 @@ class Race:
         return runner
 
     def _hedge(self) -> None:
-        if self.lane.live.cancel_asked:
+        if self.lane.live.cancel_asked or not self.holds():
             return
         second = self.lane.failover.hedge(self.now())
         if second is not None:
@@ -78,16 +83,20 @@ class Race:
             self._begin(second)
 
     async def _outcome(self) -> Tried:
-        """The first that made something, or the last that failed."""
+        """The first that made something, or the last that failed.
+
+        One that was left at the caller's wish does not end another that bills for being left.
+        """
         going = list(self.runners)
         while True:
             await asyncio.wait([each.task for each in going], return_when=asyncio.FIRST_COMPLETED)
             for runner in [each for each in going if each.task.done()]:
                 going.remove(runner)
-                if runner.task.cancelled():  # the other one has shown something
+                others = [each for each in going if not each.has_lost]
+                if runner.has_lost or (others and _is_left(runner.task)):
                     continue
                 tried = runner.task.result()
-                if tried.error is None or not going:
+                if tried.error is None or not others:
                     return tried
                 runner.is_settled = True
                 self.note(self.lane, tried)
@@ -99,6 +108,7 @@ class Race:
         """Cancel the other: *attempt* is about to show something to the caller."""
         for runner in self.runners:
             if runner.attempt is not attempt:
+                runner.has_lost = True
                 runner.task.cancel()
 
     async def _settle(self, winner: Tried | None) -> None:
@@ -145,6 +155,11 @@ class Race:
         else:
             outcome = "won" if winner.attempt is hedge else "lost"
         self.emit(HedgeEnded(hedge.channel.name, self.lane.ask.model, outcome))
+
+
+def _is_left(task: "asyncio.Task[Tried]") -> bool:
+    """Whether an attempt ended without a verdict of its channel."""
+    return isinstance(task.exception(), GatewayError)
 
 
 def _result(task: "asyncio.Task[Tried]") -> Tried | None:

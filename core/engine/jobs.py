@@ -32,6 +32,16 @@ GONE_LOOKS = 3
 MAXIMUM_PAGES = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What stopping a job costs the operator, counted against its key before it is tried."""
+
+    take: Callable[[], bool]
+    """Count it; False where the key has cost enough."""
+    give_back: Callable[[], None]
+    """The job was not stopped."""
+
+
 @dataclass(slots=True)
 class Pursuit:
     """One job on one channel, and what is known of it. Times are monotonic, in seconds."""
@@ -50,8 +60,8 @@ class Pursuit:
     is_fate_unknown: bool = False
     is_marked: bool = True
     """Whether its submission carried the mark, as far as this process knows."""
-    may_stop: Callable[[], bool] = lambda: False
-    """Whether the operator bears what is billed for stopping it while it runs."""
+    stake: Stake | None = None
+    """What the operator bears for stopping it while it runs; None: nothing."""
     is_stop_billed: bool = False
     """Whether it was stopped, and is billed all the same."""
 
@@ -288,18 +298,26 @@ class Jobs:
 
         What runs where beginning is billed goes on once its key has cost the operator enough.
         """
-        is_billed = pursuit.channel.bills_on_cancel and not state.is_queued
-        if is_billed and not pursuit.may_stop():
-            return False
         call = pursuit.dialect.cancel(pursuit.job_id, pursuit.channel, state)
         if call is None:
             return False
+        if not pursuit.channel.bills_on_cancel or state.is_queued:
+            return await self._stopped(pursuit, call)
+        stake = pursuit.stake
+        if stake is None or not stake.take():
+            return False
         try:
-            is_stopped = pursuit.dialect.cancelled(await self._looks.ask(call, pursuit.channel))
+            pursuit.is_stop_billed = await self._stopped(pursuit, call)
+        finally:
+            if not pursuit.is_stop_billed:
+                stake.give_back()
+        return pursuit.is_stop_billed
+
+    async def _stopped(self, pursuit: Pursuit, call: Call) -> bool:
+        try:
+            return pursuit.dialect.cancelled(await self._looks.ask(call, pursuit.channel))
         except UpstreamError:
             return False
-        pursuit.is_stop_billed = is_stopped and is_billed
-        return is_stopped
 
     async def _search(self, pursuit: Pursuit) -> str | None:
         """The job's id; empty if no page has it, None if there are no pages."""

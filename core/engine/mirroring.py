@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from core.engine import turns
 from core.engine.outputs import Fetch, Kept, Store, Wish, discard, keep_hosted, new_link
 from core.engine.storing import PATIENCE_SECONDS
-from core.engine.turns import DOWNLOADS_AT_ONCE, Turns
 from core.errors import Fault, Reason, UpstreamError, explained
 from core.model import Channel, Hosted, Kind
 from core.values import dataclass
@@ -29,11 +29,14 @@ class Patience:
     """At a provider that does not give it."""
     store_seconds: float
     """With a bucket that does not take it, from its first failure on."""
+    turn_seconds: float | None
+    """For a turn, at each try; None: however long others take, which is not the provider's fault.
+    """
 
 
-CALL_PATIENCE = Patience(3, PATIENCE_SECONDS)
+CALL_PATIENCE = Patience(3, PATIENCE_SECONDS, turns.PATIENCE_SECONDS)
 """For the outputs of a call that left no job: another channel is soon asked."""
-JOB_PATIENCE = Patience(9, LINK_SECONDS)
+JOB_PATIENCE = Patience(9, LINK_SECONDS, None)
 """For those of a job, which somebody paid for: about a minute, or as long as the link lives."""
 
 
@@ -51,7 +54,7 @@ class Mirror:
         self._fetch = fetch
         self._sleep = sleep
         self._now = now
-        self._turns = Turns(DOWNLOADS_AT_ONCE)
+        self._turns = turns.Turns(turns.DOWNLOADS_AT_ONCE)
 
     async def keep(
         self,
@@ -102,7 +105,7 @@ class Mirror:
         while True:
             begun = self._now()
             try:
-                async with self._turns.turn(channel.name):
+                async with self._turns.turn(channel.name, patience.turn_seconds):
                     return await keep_hosted(self._store, self._fetch, item, channel, wish)
             except UpstreamError as error:
                 failures += 1

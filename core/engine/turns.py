@@ -17,7 +17,8 @@ second to answer."""
 DOWNLOADS_AT_ONCE: Final = 256
 """Of results: each holds a connection and up to a quarter of a mebibyte that is passing by."""
 PATIENCE_SECONDS: Final = 15.0
-"""For a turn: who gets none is late as if the provider had not answered, which it did not."""
+"""For a turn, where it can be tried again: who gets none is late as if the provider had not
+answered, which it did not."""
 
 
 class Turns:
@@ -28,13 +29,17 @@ class Turns:
         self._gates: dict[str, asyncio.Semaphore] = {}
 
     @asynccontextmanager
-    async def turn(self, channel: str) -> AsyncIterator[None]:
-        """A turn of *channel*; raises UpstreamError TIMEOUT when there is none in time."""
+    async def turn(
+        self, channel: str, patience: float | None = PATIENCE_SECONDS
+    ) -> AsyncIterator[None]:
+        """A turn of *channel*; raises UpstreamError TIMEOUT when there is none in *patience*
+        seconds; None: whenever it comes.
+        """
         gate = self._gates.get(channel)
         if gate is None:
             gate = self._gates[channel] = asyncio.Semaphore(self._at_once)
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(patience):
                 await gate.acquire()
         except TimeoutError:
             raise UpstreamError(Fault.TIMEOUT, Phase.CONNECT) from None

@@ -212,8 +212,8 @@ class Gate:
 class Strangers:
     """How many credentials that were never found good are looked at: a token bucket.
 
-    Looking costs a keyed digest, and often a read of the database. Only failures count, so
-    that a new key gets through unless somebody is guessing at the same time.
+    Looking costs a keyed digest, and often a read of the database. Who was good is given back,
+    so that a new key gets through unless somebody is guessing at the same time.
     """
 
     PER_SECOND = 100.0
@@ -231,6 +231,10 @@ class Strangers:
         self._at = now
         return self._left >= 1.0
 
-    def failed(self) -> None:
-        """A stranger's credential was no good."""
+    def take(self) -> None:
+        """One is looked at, or was no good any more."""
         self._left = max(0.0, self._left - 1.0)
+
+    def give_back(self) -> None:
+        """One that was looked at was good, or it could not be found out."""
+        self._left += 1.0

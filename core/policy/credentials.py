@@ -99,7 +99,8 @@ class Load:
         """
         names: Collection[str] = channel.credentials or _UNNAMED
         if len(names) == 1 and not refused:
-            return self.of(*names)
+            (name,) = names
+            return self.credentials.get(name) or self.of(name)
         best: Credential | None = None
         best_rank: tuple[int, int, int] | None = None
         for name in names:

@@ -106,6 +106,8 @@ def asked(tries: Mapping[str, int], causes: Sequence[Cause]) -> set[str | tuple[
 
     Of a channel that refused a credential, only that credential: the next one is untried.
     """
+    if not tries:
+        return set()
     refused = [cause.channel for cause in causes if cause.error.fault in BLAMED]
     times = Counter([channel.name for channel in refused])
     channels = [name for name, count in tries.items() if count > times[name]]

@@ -326,7 +326,7 @@ class Failover:
         deadlines = effective(move.deadlines, self._plan.ends - begins)
         if deadlines is not None:
             return replace(move, deadlines=deadlines)
-        return self._concluded() if self.causes else Stop(Reason.DEADLINE_EXCEEDED, 0)
+        return self._concluded() if self.causes else Stop(Reason.DEADLINE_EXCEEDED, self.attempts)
 
     def _untried(self, channels: Sequence[Channel], now: float) -> _Move | Unroutable:
         """Find a channel, or a credential of one, that this generation has not tried."""

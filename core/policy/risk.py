@@ -29,10 +29,6 @@ class RiskCaps:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def allows(self, key: str, micros: int, now: float) -> bool:
-        """Whether *key* may cost so much more."""
-        return self._spent(key, now) + micros <= self._cap
-
     def is_used_up(self, key: str, now: float) -> bool:
         """Whether *key* has cost all that it may."""
         return bool(self._counts) and self._spent(key, now) >= self._cap
@@ -44,6 +40,21 @@ class RiskCaps:
         if count is None or now >= count.since + DAY_SECONDS:
             count = _Count(now, 0)
         self._counts[key] = _Count(count.since, count.micros + micros)
+
+    def take(self, key: str, micros: int, now: float) -> bool:
+        """Count what *key* is about to cost; False, and nothing is counted, where that is more
+        than it may.
+        """
+        if self._spent(key, now) + micros > self._cap:
+            return False
+        self.add(key, micros, now)
+        return True
+
+    def give_back(self, key: str, micros: int) -> None:
+        """It did not cost what was taken."""
+        count = self._counts.get(key)
+        if count is not None:
+            self._counts[key] = _Count(count.since, max(0, count.micros - micros))
 
     def _spent(self, key: str, now: float) -> int:
         count = self._counts.get(key)

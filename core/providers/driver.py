@@ -64,7 +64,8 @@ class Driver:
         """
         self._limited = limited
         self._connector = connector
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[tuple[str, str, str, float], Line] = {}
+        """By what they depend on: a channel's address may become another one while jobs run."""
         self._outside = outside
 
     async def __aenter__(self) -> Self:
@@ -136,7 +137,8 @@ class Driver:
             self._limited(channel, *said)
 
     def _line(self, channel: Channel) -> Line:
-        line = self._lines.get(channel.name)
+        key = (channel.name, channel.base_url, channel.side_url, channel.deadlines.connect)
+        line = self._lines.get(key)
         if line is None:
             session = aiohttp.ClientSession(
                 connector=self._connector(channel),
@@ -144,7 +146,7 @@ class Driver:
                 headers=_HEADERS,
                 auto_decompress=False,
             )
-            line = self._lines[channel.name] = Line(channel, session)
+            line = self._lines[key] = Line(channel, session)
         return line
 
 

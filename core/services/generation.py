@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -81,7 +80,7 @@ class GenerationService:
             if not handed_over:
                 slot.release()
         if detached and budget.stated is not None:
-            self._end_at(budget.stated, caller, ticket)
+            self._engine.end_in(budget.stated - monotonic(), caller, ticket.generation.id)
         finished = False
         listening = None if detached else self._listen(caller, ticket, requests)
         try:
@@ -106,11 +105,6 @@ class GenerationService:
             if error.reason is Reason.RATE_LIMIT_EXCEEDED:
                 self._admission.over_rate(caller.key_id, error)
             raise
-
-    def _end_at(self, moment: float, caller: Caller, ticket: Ticket) -> None:
-        """Have it stop then, as its caller said: attempts are over, a job is asked to stop."""
-        leave = partial(self._engine.caller_left, caller, ticket.generation.id, detached=False)
-        asyncio.get_running_loop().call_later(max(0.0, moment - monotonic()), leave)
 
     async def _accept(
         self, stream: AsyncIterator[tuple[int, events.Event]], context: Context
@@ -196,7 +190,7 @@ class GenerationService:
             raise
         ticket = await self._start(caller, order, slot)
         if budget.stated is not None:
-            self._end_at(budget.stated, caller, ticket)
+            self._engine.end_in(budget.stated - monotonic(), caller, ticket.generation.id)
         return pb.CreateGenerationResponse(generation=self._convert.generation(ticket.generation))
 
     async def GetGeneration(

@@ -14,6 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
 from reapi.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
     billing_service_pb2,
     billing_service_pb2_grpc,
     generation_pb2,
@@ -24,6 +26,7 @@ from reapi.v1 import (
 )
 
 GOOD_KEY = "rk_live_good"
+OPERATOR_TOKEN = "ra_good"
 NAME = "generations/0190a1b2c3d4e5f60718293a4b5c6d7e"
 GENERATION_ID = "gen_0190a1b2c3d4e5f60718293a4b5c6d7e"
 CREATED = 1_700_000_000
@@ -106,24 +109,6 @@ def attempt(number: int = 1, channel: str = "openai-a") -> Event:
     return Event(seq=2, attempt=generation_service_pb2.Attempt(number=number, channel=channel))
 
 
-def partials(data: bytes, index: int = 0, piece: int = 1 << 20) -> list[Event]:
-    """A preview in pieces."""
-    offsets = range(0, len(data), piece)
-    return [
-        Event(
-            seq=3,
-            partial=generation_service_pb2.Partial(
-                partial_index=index,
-                media_type="image/png",
-                offset=offset,
-                data=data[offset : offset + piece],
-                last=offset + piece >= len(data),
-            ),
-        )
-        for offset in offsets
-    ]
-
-
 def outputs(data: bytes, index: int = 0, piece: int = 1 << 20) -> list[Event]:
     """A final output in pieces."""
     asset = generation_pb2.Asset(
@@ -182,6 +167,7 @@ class FakeCore(
     generation_service_pb2_grpc.GenerationServiceServicer,
     model_service_pb2_grpc.ModelServiceServicer,
     billing_service_pb2_grpc.BillingServiceServicer,
+    admin_service_pb2_grpc.AdminServiceServicer,
     health_pb2_grpc.HealthServicer,
 ):
     """Plays what the test wrote down, and remembers what it was asked."""
@@ -195,6 +181,8 @@ class FakeCore(
         self.calls: list[Call] = []
         self._arrived: asyncio.Queue[Call] = asyncio.Queue()
         self.requests: list[object] = []
+        self.metadata: dict[str, str | bytes] = {}
+        """Of the newest of them."""
         self.abandoned: asyncio.Queue[str] = asyncio.Queue()
         self.serving = True
         self.assets: dict[str, bytes] = {}
@@ -223,7 +211,7 @@ class FakeCore(
         return metadata
 
     async def _asked(self, request: object, context: grpc.aio.ServicerContext) -> None:
-        await self._authenticate(context)
+        self.metadata = await self._authenticate(context)
         self.requests.append(request)
 
     async def Generate(self, request_iterator, context):
@@ -371,6 +359,13 @@ class FakeCore(
         await self._authenticate(context)
         return billing_service_pb2.GetBalanceResponse(credits="4993.5")
 
+    async def ListChannels(self, request, context):
+        metadata = dict(context.invocation_metadata() or ())
+        if metadata.get("authorization") != f"Bearer {OPERATOR_TOKEN}":
+            await self._authenticate(context)
+            await refuse(context, status("PERMISSION_DENIED", "Only the operator may do this."))
+        return admin_service_pb2.ListChannelsResponse()
+
     async def Check(self, request, context):
         answer = health_pb2.HealthCheckResponse
         return answer(status=answer.SERVING if self.serving else answer.NOT_SERVING)
@@ -397,4 +392,5 @@ def add_to(server: grpc.aio.Server, fake_core: FakeCore) -> None:
     generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(fake_core, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(fake_core, server)
     billing_service_pb2_grpc.add_BillingServiceServicer_to_server(fake_core, server)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(fake_core, server)
     health_pb2_grpc.add_HealthServicer_to_server(fake_core, server)

@@ -16,11 +16,11 @@ from tests.bridge.scripted_core import (
     completed,
     failed,
     outputs,
-    partials,
     picture,
     status,
     success,
 )
+from tests.bridge.scripted_previews import partials
 from tests.fix_bridge import Bridge
 
 URL = "/v1/images/generations"

@@ -15,7 +15,9 @@ from rest_bridge.proto_json import decode, decode_text, encode
 from rest_bridge.transcoding import CONTRACT, bindings
 from tests.bridge.scripted_core import (
     GENERATION_ID,
+    GOOD_KEY,
     NAME,
+    OPERATOR_TOKEN,
     WAIT,
     FakeCore,
     accepted,
@@ -43,7 +45,10 @@ def test_every_service_of_the_contract_is_transcoded() -> None:
 
 
 async def test_every_binding_is_a_route_that_core_answers(bridge: Bridge) -> None:
-    """What the scripted core does not implement is UNIMPLEMENTED there: 404, never 405 or 500."""
+    """What the scripted core does not implement is UNIMPLEMENTED there: 404, never 405 or 500.
+
+    What is the operator's is refused: 403.
+    """
     for binding in bindings():
         path = binding.template
         while "{" in path:
@@ -52,7 +57,7 @@ async def test_every_binding_is_a_route_that_core_answers(bridge: Bridge) -> Non
             _, _, pattern = inner.partition("=")
             path = before + (pattern or "*").replace("*", "x1") + after
         answer = await bridge.http.request(binding.method, path)
-        assert answer.status_code in {200, 404}, binding.template
+        assert answer.status_code in {200, 403, 404}, binding.template
         assert answer.headers["content-type"].startswith(("application/json", "text/event-stream"))
     assert bridge.defects == []
 
@@ -173,6 +178,40 @@ async def test_a_bad_key_beats_a_bad_body_here_too(bridge: Bridge) -> None:
     )
 
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("credential", "code", "status_code"),
+    [
+        (OPERATOR_TOKEN, "malformed_request", 400),
+        (GOOD_KEY, "permission_denied", 403),
+        ("wrong", "invalid_api_key", 401),
+    ],
+)
+async def test_a_bad_body_of_the_operator_is_told_to_the_operator_only(
+    bridge: Bridge, credential: str, code: str, status_code: int
+) -> None:
+    answer = await bridge.http.patch(
+        "/api/v1/admin/channels/openai-a",
+        content=b"{",
+        headers={"authorization": f"Bearer {credential}"},
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status_code, code)
+
+
+async def test_how_long_a_generation_may_take_is_passed_on(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    headers = {"x-reapi-timeout": "12.5"}
+    body = {"spec": {"model": "gpt-image-2"}}
+    answer = await bridge.http.post("/api/v1/generations", json=body, headers=headers)
+
+    assert answer.status_code == 200
+    assert fake_core.metadata["x-reapi-timeout"] == "12.5"
+
+    await bridge.http.post("/api/v1/generations", json=body)
+    assert "x-reapi-timeout" not in fake_core.metadata
 
 
 async def test_custom_verbs_and_empty_bodies(bridge: Bridge, fake_core: FakeCore) -> None:

@@ -31,8 +31,16 @@ async def asked(channel, timeout, **changes):
 async def test_when_the_time_is_over_the_generation_fails_and_costs_nothing(channel, core):
     over = asyncio.Event()
     core.upstream.play("openai-a", (over, SILENCE))
-    asyncio.get_running_loop().call_later(0.4, over.set)  # what the driver's deadline does
+
+    async def end() -> None:
+        """What the driver's deadline does."""
+        while not core.upstream.asked:
+            await asyncio.sleep(0.005)
+        asyncio.get_running_loop().call_later(0.4, over.set)
+
+    ending = asyncio.ensure_future(end())
     events = await asked(channel, "0.4")
+    await ending
 
     assert failed_reason(events[-1]) == "DEADLINE_EXCEEDED"
     await core.settled()
@@ -47,10 +55,19 @@ async def test_what_is_made_in_time_is_delivered(channel, core):
     assert await core.balance() == (993, 0)
 
 
+async def test_a_long_time_is_forgotten_when_the_generation_ends(channel, core):
+    await asked(channel, "86400")
+    await core.settled()
+    loop = asyncio.get_running_loop()
+    left = [each for each in loop._scheduled if each.when() > loop.time() + 1000]
+
+    assert [each for each in left if not each.cancelled()] == []
+
+
 async def test_without_the_word_a_detached_generation_has_no_end(channel, core):
     over = asyncio.Event()
     core.upstream.play("openai-a", (over, SILENCE), DELIVERY)
-    call = rpc.GenerationServiceStub(channel).Generate(metadata=METADATA, timeout=0.3)
+    call = rpc.GenerationServiceStub(channel).Generate(metadata=METADATA, timeout=1)
     await call.initial_metadata()
     await call.write(start(detached=True))
     with pytest.raises(grpc.aio.AioRpcError):

@@ -11,43 +11,29 @@ from core.body import Body
 from core.engine.course import Course, Lane, Made, Tried
 from core.engine.events import Live
 from core.engine.hedging import Race
-from core.engine.records import Listing
 from core.errors import Fault, UpstreamError
 from core.log import CostLost, HedgeEnded
 from core.model import AttemptState, Final, Preview, Report
 from core.policy.failover import Failover, Plan
-from tests.fix_core import DELIVERY, PNG, build_core, catalogue, served
+from tests.core.hedged import (
+    OPERATION,
+    PRICE,
+    USUAL,
+    A,
+    B,
+    C,
+    hedges,
+    hedging,
+    losses,
+    measured,
+    records,
+)
+from tests.fix_core import DELIVERY, PNG, build_core, served
 from tests.generating import failed_reason, generate, kinds, start
 
-A, B, C = "openai-a", "openai-b", "openai-c"
-OPERATION = "image.generate"
-PRICE = 7
-USUAL = 0.02
-"""Seconds that the first channel takes in most cases."""
 FAILS = (UpstreamError(Fault.SERVER_ERROR),)
 REFUSES = (UpstreamError(Fault.CONTENT_POLICY, stage="output"),)
 SECONDS = 5
-
-
-def hedging(**traits):
-    """The demo's catalogue, with hedges."""
-    known = catalogue()
-    model = replace(known.models["gpt-image-2"], hedge=True)
-    routes = tuple(replace(each, **traits) for each in known.routes["gpt-image-2"])
-    return replace(
-        known,
-        models={**known.models, "gpt-image-2": model},
-        routes={**known.routes, "gpt-image-2": routes},
-    )
-
-
-def measured(core, *names):
-    """The channels have served enough to tell what is usual."""
-    for name in names:
-        health = core.fleet.health.of(name, OPERATION)
-        for _ in range(40):
-            now = core.engine._now()
-            health.succeeded(health.admit(now - USUAL, 60), now)
 
 
 @pytest.fixture(params=[True, False], ids=["billed", "free"])
@@ -71,21 +57,6 @@ async def core(is_billed):
 async def channel(core):
     async with served(core, "local") as opened:
         yield opened
-
-
-async def records(core):
-    page = await core.records.generations(core.account, Listing(10))
-    return sorted(
-        await core.records.attempts(core.account, page[0].id), key=lambda item: item.number
-    )
-
-
-def hedges(core):
-    return [event for event in core.emitted if isinstance(event, HedgeEnded)]
-
-
-def losses(core):
-    return -core.ledger.operator_balance("hedge_loss")
 
 
 async def test_a_slow_channel_is_beaten_by_a_second_one_and_paid_for_once(channel, core, is_billed):

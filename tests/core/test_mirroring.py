@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from core.body import Body, Secret
+from core.engine import turns
 from core.engine.mirroring import (
     CALL_PATIENCE,
     JOB_PATIENCE,
@@ -57,6 +58,23 @@ async def test_a_bucket_that_is_away_for_a_minute_loses_nothing(patience):
 
     assert len(await world.keep(patience)) == 1
     assert world.now <= 60 + LONGEST_DELAY + TRY_SECONDS
+
+
+async def test_what_a_job_made_waits_for_its_turn_behind_other_downloads(monkeypatch):
+    monkeypatch.setattr(turns, "DOWNLOADS_AT_ONCE", 1)
+    timeout = asyncio.timeout
+    monkeypatch.setattr(
+        asyncio, "timeout", lambda seconds: timeout(None if seconds is None else seconds / 1000)
+    )
+    world = World(0)
+    async with world.mirror._turns.turn(CHANNEL.name):
+        with pytest.raises(UpstreamError):
+            await world.keep(CALL_PATIENCE)
+        waiting = asyncio.ensure_future(world.keep())
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert not done, "that others take long is no failure of the provider"
+
+    assert len(await waiting) == 1
 
 
 async def test_what_a_job_made_is_brought_home_as_long_as_its_link_lives():

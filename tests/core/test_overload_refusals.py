@@ -23,9 +23,12 @@ LIMITED = GatewayError(
 class Clock:
     def __init__(self) -> None:
         self.now = 0.0
+        self.step = 0.0
+        """How much passes with each look."""
 
     def __call__(self) -> float:
-        return self.now
+        self.now += self.step
+        return self.now - self.step
 
 
 @pytest.fixture
@@ -47,6 +50,22 @@ async def begun(admission: Admission, key: str) -> "asyncio.Task[None]":
     task = asyncio.create_task(admission.turn(admission.enter(key)))
     await asyncio.sleep(0)
     return task
+
+
+async def test_time_that_passes_while_a_turn_is_asked_for_is_no_defect(
+    admission: Admission, clock: Clock
+) -> None:
+    for _ in range(int(START)):
+        await admission.turn(admission.enter("a"))
+    first = await begun(admission, "a")
+    clock.now, clock.step = PATIENCE, 0.001
+    second, third = await begun(admission, "a"), await begun(admission, "a")
+
+    assert not second.done()
+    with pytest.raises(GatewayError, match="OVERLOADED"):
+        await third
+    first.cancel()
+    second.cancel()
 
 
 async def test_a_turn_is_waited_for_and_given(admission: Admission) -> None:
@@ -129,11 +148,14 @@ class Keys:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.good = "good"
         self.key_id = UUID(int=7)
 
     async def authenticate(self, token: str) -> Caller:
         self.asked += 1
+        await self.answers.wait()
         if not token.startswith(self.good):
             raise GatewayError(Reason.API_KEY_INVALID, "No.")
         return Caller(uuid4(), self.key_id)
@@ -167,6 +189,34 @@ async def test_a_flood_of_bad_keys_is_not_looked_at_and_known_keys_pass(
     await doorman.authenticate("good")
     clock.now = 1.0
     assert doorman.glance("bad", True) is None, "the next ones are looked at"
+
+
+@pytest.mark.parametrize("word", ["good", "bad"])
+async def test_strangers_that_come_at_once_are_looked_at_as_if_one_by_one(
+    admission: Admission, clock: Clock, word: str
+) -> None:
+    keys, crowd = Keys(), int(Strangers.BURST) + 50
+    doorman = Doorman(keys, admission, lambda _: None, "operator", clock)
+    keys.answers.clear()
+    tasks = [asyncio.create_task(doorman.authenticate(f"{word} {n}")) for n in range(crowd)]
+    await asyncio.sleep(0)
+    keys.answers.set()
+    await asyncio.wait(tasks)
+
+    assert keys.asked == int(Strangers.BURST)
+    assert (doorman.glance("another", True) is None) is (word == "good"), "good ones are no flood"
+
+
+async def test_a_crowd_with_one_new_key_gets_in(admission: Admission, clock: Clock) -> None:
+    keys = Keys()
+    doorman = Doorman(keys, admission, lambda _: None, "operator", clock)
+    keys.answers.clear()
+    tasks = [asyncio.create_task(doorman.authenticate("good")) for _ in range(3_000)]
+    await asyncio.sleep(0)
+    keys.answers.set()
+    await asyncio.gather(*tasks)
+
+    assert doorman.glance("another", True) is None
 
 
 async def test_a_key_that_is_good_no_more_is_a_stranger(admission: Admission, clock: Clock) -> None:

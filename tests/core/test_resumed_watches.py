@@ -232,6 +232,17 @@ async def _proved(steps: list[str], outputs: int, hops: list[int]) -> World:
     return world
 
 
+async def test_who_stops_watching_leaves_nothing_behind() -> None:
+    live = Live(ID, ACCOUNT, 1)
+    for _ in range(100):
+        watcher = asyncio.ensure_future(anext(live.watch()))
+        await asyncio.sleep(0)
+        watcher.cancel()
+        await asyncio.wait({watcher})
+
+    assert len(live._waiting) == 0
+
+
 async def test_nothing_follows_the_terminal_event() -> None:
     live = Live(ID, ACCOUNT, 7)
     world = World([0])

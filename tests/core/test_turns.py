@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from core.body import Body, Secret
-from core.engine import turns
 from core.engine.looks import FIRST_BYTE_SECONDS, Looks
 from core.engine.turns import Turns
 from core.errors import Fault, UpstreamError
@@ -70,12 +69,11 @@ async def test_a_full_channel_is_in_nobody_elses_way() -> None:
         pass
 
 
-async def test_who_gets_no_turn_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.01)
+async def test_who_gets_no_turn_is_late() -> None:
     given = Turns(1)
     async with given.turn("a"):
         with pytest.raises(UpstreamError) as caught:
-            async with given.turn("a"):
+            async with given.turn("a", 0.01):
                 pytest.fail("a turn too many")
     assert caught.value.fault is Fault.TIMEOUT
     async with asyncio.timeout(1), given.turn("a"):

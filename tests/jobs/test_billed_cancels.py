@@ -1,5 +1,7 @@
 """Who cancels what a provider bills all the same: the operator bears it, up to a cap for each key."""
 
+import asyncio
+
 import pytest
 
 from core.engine import jobs
@@ -77,12 +79,39 @@ async def test_a_key_that_has_cost_enough_pays_for_what_it_cancels_and_gets_it(
     assert await core.balance() == (10_000 - COST, 0)
 
 
+@pytest.mark.parametrize("settings", [{"bills_on_cancel": True}])
+async def test_jobs_that_are_cancelled_together_stay_below_the_cap_together(channel, core):
+    key = str(core.gate.caller.key_id)
+    core.engine._attempts._risks.add(key, CAP_MICROS - COST * 1000, core.engine._now())
+    go_on = asyncio.Event()
+    core.upstream.plan(A, "cancel", *[(go_on,)] * 3)
+    calls = [asyncio.ensure_future(generate(channel, video())) for _ in range(3)]
+    await asyncio.wait_for(core.upstream.reached[A, "cancel"].wait(), 5)
+    while len(core.upstream.tasks[A]) < 3:
+        await asyncio.sleep(0.001)
+    go_on.set()
+    ends = [(await call)[-1] for call in calls]
+
+    assert core.upstream.count(A, "cancel") == 1
+    assert -core.ledger.operator_balance("risk") == COST * 1000
+    assert [failed_reason(end) for end in ends if end.HasField("failed")] == ["CANCELLED"]
+
+
 def test_what_a_key_has_cost_is_forgotten_after_a_day():
     risks = RiskCaps(10)
     risks.add("a", 10, 0.0)
 
-    assert (risks.allows("a", 1, 5.0), risks.allows("b", 10, 5.0)) == (False, True)
+    assert (risks.take("a", 1, 5.0), risks.take("b", 10, 5.0)) == (False, True)
     assert (risks.is_used_up("a", 86_399.0), risks.is_used_up("a", 86_400.0)) == (True, False)
-    assert risks.allows("a", 10, 86_400.0)
+    assert risks.take("a", 10, 86_400.0)
     risks.add("b", 3, 200_000.0)
     assert len(risks) == 1, "nothing is kept of who cost nothing lately"
+
+
+def test_what_a_key_did_not_cost_after_all_is_given_back():
+    risks = RiskCaps(10)
+
+    assert risks.take("a", 10, 0.0)
+    assert not risks.take("a", 1, 0.0), "nothing is counted of what is refused"
+    risks.give_back("a", 10)
+    assert risks.take("a", 10, 0.0)

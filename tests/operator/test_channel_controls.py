@@ -1,7 +1,6 @@
 """The operator drains, disables and re-weights channels: it holds in every process, and is noted."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from tests.webhooks.whole_core import KEYRING, Whole, whole_core
 
 OPERATOR = {"authorization": f"Bearer {admin_token(KEYRING)}"}
 CHANNELS = "/api/v1/admin/channels"
-SECOND = 1.0
+PATIENCE = 20.0
+"""Seconds; that it is one at most, `tests/prove/test_operator_controls.py` shows."""
 
 
 @pytest_asyncio.fixture
@@ -55,11 +55,10 @@ async def shown(core: Whole, channel: str) -> dict[str, Any]:
     return item
 
 
-async def within_a_second(check: Callable[[], Awaitable[bool]]) -> None:
-    ends = time.monotonic() + SECOND
-    while not await check():
-        assert time.monotonic() < ends, "it does not hold after a second"
-        await asyncio.sleep(0.01)
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await check():
+            await asyncio.sleep(0.01)
 
 
 async def is_shown(core: Whole, channel: str, **expected: Any) -> bool:
@@ -76,7 +75,7 @@ def notes(database_url: str) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
-async def test_a_drain_in_one_process_holds_in_the_other_within_a_second(
+async def test_a_drain_in_one_process_holds_in_the_other(
     two: tuple[Whole, Whole],
 ) -> None:
     one, other = two
@@ -84,10 +83,10 @@ async def test_a_drain_in_one_process_holds_in_the_other_within_a_second(
     assert answer.status_code == 200, answer.text
     assert answer.json()["channel"]["admission"] == "ADMISSION_DRAINING"
     assert await is_shown(one, "openai-a", admission="ADMISSION_DRAINING"), "here at once"
-    await within_a_second(lambda: is_shown(other, "openai-a", admission="ADMISSION_DRAINING"))
+    await until(lambda: is_shown(other, "openai-a", admission="ADMISSION_DRAINING"))
 
     assert (await update(other, "openai-a", admission="ADMISSION_OPEN")).status_code == 200
-    await within_a_second(lambda: is_shown(one, "openai-a", admission="ADMISSION_OPEN"))
+    await until(lambda: is_shown(one, "openai-a", admission="ADMISSION_OPEN"))
     events = [event for event in other.emitted if isinstance(event, ChannelControlled)]
     assert [(event.channel, event.admission) for event in events] == [
         ("openai-a", "draining"),
@@ -95,14 +94,14 @@ async def test_a_drain_in_one_process_holds_in_the_other_within_a_second(
     ]
 
 
-async def test_it_holds_within_a_second_also_where_no_notice_is_heard(
+async def test_it_holds_also_where_no_notice_is_heard(
     two: tuple[Whole, Whole], database_url: str
 ) -> None:
     one, other = two
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DROP TRIGGER channel_overlay_changed ON channel_overlay")
     assert (await update(one, "openai-b", weight=7)).status_code == 200
-    await within_a_second(lambda: is_shown(other, "openai-b", weight=7))
+    await until(lambda: is_shown(other, "openai-b", weight=7))
 
 
 async def test_a_process_that_starts_later_knows_it_before_it_serves(

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,7 +36,8 @@ poll_seconds = 0.3
 """
 KEYS = dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_B", "BYTEPLUS_ARK_API_KEY"), CREDENTIAL)
 IMAGE = {"model": "gpt-image-2", "prompt": "a lighthouse"}
-SECOND = 1.0
+PATIENCE = 20.0
+"""Seconds; that a change holds after one, `tests/prove/test_operator_controls.py` shows."""
 
 
 @dataclass
@@ -132,23 +132,22 @@ def as_written(pair: Pair) -> Iterator[None]:
     with psycopg.connect(pair.database_url, autocommit=True) as connection:
         connection.execute("DELETE FROM channel_overlay")
     for at in (0, 1):
-        wait_until(lambda at=at: pair.json("show", "openai", at=at)["admission"] == "open", 5)
+        wait_until(
+            lambda at=at: pair.json("show", "openai", at=at)["admission"] == "open", PATIENCE
+        )
 
 
-def test_a_drain_in_one_process_moves_the_traffic_of_the_other_within_a_second(pair: Pair) -> None:
+def test_a_drain_in_one_process_moves_the_traffic_of_the_other(pair: Pair) -> None:
     assert [pair.image(0), pair.image(1)] == ["openai", "openai"]
 
     said = pair.done("drain", "openai", at=0)
-    drained_at = time.monotonic()
     assert "openai is draining" in said
     assert pair.image(0) == "openai-b", "there it holds at once"
-    while pair.image(1) == "openai":
-        assert time.monotonic() < drained_at + SECOND
+    wait_until(lambda: pair.image(1) == "openai-b", PATIENCE)
     assert {pair.image(n % 2) for n in range(6)} == {"openai-b"}
 
     pair.done("open", "openai", at=1)
-    time.sleep(SECOND)
-    assert [pair.image(0), pair.image(1)] == ["openai", "openai"]
+    wait_until(lambda: [pair.image(0), pair.image(1)] == ["openai", "openai"], PATIENCE)
 
 
 def test_a_job_on_a_channel_that_is_drained_is_followed_to_its_end(pair: Pair) -> None:
@@ -176,7 +175,7 @@ def test_a_job_on_a_channel_that_is_drained_is_followed_to_its_end(pair: Pair) -
 def test_a_weight_holds_until_the_catalogues_is_asked_for(pair: Pair) -> None:
     written = pair.json("show", "openai")["weight"]
     assert pair.json("weight", "openai", "7")["weight"] == 7
-    wait_until(lambda: pair.json("show", "openai", at=1)["weight"] == 7, SECOND + 5)
+    wait_until(lambda: pair.json("show", "openai", at=1)["weight"] == 7, PATIENCE)
     assert "with weight" in pair.done("weight", "openai", "catalogue")
     assert pair.json("show", "openai")["weight"] == written
 
@@ -220,6 +219,9 @@ def test_a_wrong_token_is_said_with_the_variable_to_set(pair: Pair) -> None:
     assert ended.returncode == 1
     assert "refuses the admin token: set REAPI_ADMIN_TOKEN" in ended.stderr
     assert "ra_wrong" not in ended.stderr
+    ended = pair.reapi("list", REAPI_ADMIN_TOKEN="ra_wröng")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "reapi: REAPI_ADMIN_TOKEN is no token: `reapi admin-token` prints it\n"
 
     token = admin_token(open_keyring(Path(pair.environments[0]["REAPI_HOME"]) / "secrets.json"))
     elsewhere = {"REAPI_HOME": "/nowhere", "REAPI_ADMIN_TOKEN": token}
@@ -251,3 +253,16 @@ def test_a_weight_that_the_gateway_does_not_take_is_refused_by_it(pair: Pair) ->
     ended = pair.reapi("weight", "openai", "2000000")
     assert ended.returncode == 1
     assert "`channel.weight` must be from 1 to 1000000" in ended.stderr
+
+
+def test_where_a_demo_was_matters_only_where_nothing_else_is_said(
+    pair: Pair, tmp_path: Path
+) -> None:
+    (tmp_path / "demo.json").write_text("{}")
+    token = admin_token(open_keyring(Path(pair.environments[0]["REAPI_HOME"]) / "secrets.json"))
+    elsewhere = {"REAPI_HOME": str(tmp_path), "REAPI_ADMIN_TOKEN": token}
+    assert pair.reapi("list", **elsewhere).returncode == 0
+
+    ended = pair.reapi("list", **elsewhere, REAPI_GRPC_BIND="")
+    assert ended.returncode == 1
+    assert "demo.json does not say where a gateway is: set REAPI_CORE" in ended.stderr

@@ -19,6 +19,7 @@ from core.log import (
     CostLost,
     Defect,
     GenerationEnded,
+    HedgeEnded,
     RequestShed,
     RouteEnded,
     SignalHeard,
@@ -99,6 +100,14 @@ def test_what_is_lost_is_counted_in_millionths_of_a_dollar(metrics: Metrics) -> 
     found = shown(metrics)
     assert found["reapi_lost_cost_micros_total", ("hedge", "a")] == 42_000
     assert found["reapi_lost_cost_micros_total", ("risk", "a")] == 7
+
+
+def test_hedges_are_counted_by_how_they_ended(metrics: Metrics) -> None:
+    for outcome in ("won", "won", "lost"):
+        metrics.observe(HedgeEnded("a", "m", outcome))
+    found = shown(metrics)
+    assert found["reapi_hedges_total", ("won",)] == 2
+    assert found["reapi_hedges_total", ("lost",)] == 1
 
 
 def test_refusals_of_overload_and_signals_of_others_are_counted(metrics: Metrics) -> None:
@@ -212,6 +221,7 @@ def everything() -> Iterator[Any]:
     yield RouteEnded("/v1/x", 200, "", 1.0)
     yield AttemptEnded("a", "m", "", "done", 200, 1.0, OPERATION)
     yield GenerationEnded("m", "a", "succeeded", "", 1, 1.0)
+    yield HedgeEnded("a", "m", "won")
     yield CostLost("a", "m", "hedge", 1)
     yield RequestShed("calls")
     yield SignalHeard("a", "ejected")

@@ -11,7 +11,7 @@ from core.keyring import admin_token
 from tests.prove_options import Figure
 from tests.webhooks.whole_core import KEYRING, Whole, whole_core
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.alone]
 
 OPERATOR = {"authorization": f"Bearer {admin_token(KEYRING)}"}
 CHANNEL = "/api/v1/admin/channels/openai-a"

@@ -30,6 +30,20 @@ async def test_the_request_is_exact(driver: Driver, upstream: Upstream) -> None:
     }
 
 
+async def test_a_channel_that_moved_is_asked_where_it_is_now(
+    driver: Driver, upstream: Upstream, refused: str
+) -> None:
+    """A catalogue that is taken over while the process runs may say another address."""
+    upstream.plays(http(200, answer(1)))
+    old, new = channel(refused), channel(upstream.address)
+    assert old.name == new.name
+
+    await failure(driver, ASK, old)
+    assert Final(0, IMAGE) in await asked(driver, ASK, new)
+    await failure(driver, ASK, old)
+    assert len(upstream.requests) == 1
+
+
 async def test_a_form_is_sent_with_its_length_and_a_new_boundary_each_time(
     driver: Driver, upstream: Upstream
 ) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from core.errors import Fault
 from core.replay.synthetic import SyntheticChannel, Trouble
 from gateway import cli
 from gateway.simulate_options import channel, span, trouble
+from tests.fix_fleet import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +182,20 @@ def test_what_the_command_line_does_not_know_is_a_usage_error(capsys, arguments)
 
     assert caught.value.code == 2
     assert "usage: reapi simulate" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "gateway", "simulate", "synthetic", "--requests", "100000"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        said = running.stderr.read()
+
+    assert (running.returncode, said) == (1, b"")
 
 
 def test_words_of_the_command_line() -> None:
