@@ -128,8 +128,7 @@ class Attempts:
     async def _tried(self, lane: Lane, first: Attempt) -> Attempt | None:
         attempt, previous, course = first, "", lane.course
         while attempt.channel.maximum_count >= len(lane.indices):
-            if not self._holds(course.entry.owner_epoch):
-                raise explained(Reason.REQUEST_NOT_RETAINED, retry_after=1)
+            self._check_lease(lane)
             lane.live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
             tried = await self._attempted(lane, attempt)
             decision = tried.stop or await self._decided(lane, tried)
@@ -307,6 +306,7 @@ class Attempts:
 
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
+        self._check_lease(lane)
         taken, channel, wanted = Taken(), attempt.channel, len(lane.indices)
         ask = part_of(lane.ask, lane.indices)
         budget = attempt.deadlines.total if attempt.is_cut else None
@@ -335,6 +335,11 @@ class Attempts:
                 raise
             timing.cut = error
         return await self._brought(channel, lane.course, wanted, taken)
+
+    def _check_lease(self, lane: Lane) -> None:
+        """Send nothing any more once somebody else may end it (semantics.md 17)."""
+        if not self._holds(lane.course.entry.owner_epoch):
+            raise explained(Reason.REQUEST_NOT_RETAINED, retry_after=1)
 
     def _note(self, lane: Lane, tried: Tried) -> None:
         """Record how an attempt went, and log it."""

@@ -78,8 +78,7 @@ async def test_a_cancel_message_stops_an_attached_call_before_the_next_channel(c
 
 async def test_without_a_lease_no_other_channel_is_asked(channel, core):
     core.upstream.play("openai-a", (UpstreamError(Fault.SERVER_ERROR),))
-    leases = iter([True, False])
-    core.engine._attempts._holds = lambda epoch: next(leases)
+    core.engine._attempts._holds = lambda epoch: "openai-a" not in core.upstream.asked
     events = await generate(channel, start())
 
     assert failed_reason(events[-1]) == "REQUEST_NOT_RETAINED"

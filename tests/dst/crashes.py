@@ -7,8 +7,8 @@ import sys
 import traceback
 from itertools import count
 
-from tests.dst.catalogue import base_catalogue
 from tests.dst.breaking import BROKEN
+from tests.dst.catalogue import base_catalogue
 from tests.dst.world import World
 
 LONGEST = 1200

@@ -8,6 +8,7 @@ rule here.
 import heapq
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,11 @@ from core.policy.decisions import Attempt, Reconcile, Stop, TryAnother
 from core.policy.failover import Fleet, Plan
 from core.policy.hedging import patience
 from core.policy.routing import Needs, Preference
+from tests.dst import formulas
 from tests.dst.oracle import Oracle, law
 
 FAULTS = (*Fault, Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.LOST, Fault.TIMEOUT)
+OPERATIONS = ("image.generate", "image.generate", "image.edit")
 WAITS = (None, None, 0.2, 2.0, 9.0, 20.0, 45.0, 100.0)
 
 
@@ -33,6 +36,7 @@ class Crowd:
     def __init__(self, seed: int) -> None:
         self.rng = rng = random.Random(seed)
         self.now = 1000.0
+        self.is_steady = False
         self._moments: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self.oracle = Oracle(SimpleNamespace())
@@ -40,7 +44,13 @@ class Crowd:
         self.fleet = Fleet(self.book, Budgets(), self.oracle.chance(rng.random))
         self.channels = [self._channel(number) for number in range(rng.choice((1, 2, 2, 3, 4)))]
         self.trouble = {channel.name: self._trouble() for channel in self.channels}
+        self.pace = rng.choice((0.05, 0.3, 2.0))
         self.keys = [f"key-{number}" for number in range(rng.choice((1, 3)))]
+        match rng.randrange(6):
+            case 0 | 1:
+                self._be_steady()
+            case 2:
+                self._be_busy()
 
     def _channel(self, number: int) -> Channel:
         rng = self.rng
@@ -77,6 +87,25 @@ class Crowd:
             asked=0,
         )
 
+    def _be_steady(self) -> None:
+        """One channel fails in a rhythm, within a minute: what a failure rate is for."""
+        rng = self.rng
+        self.channels = self.channels[:1]
+        trouble = self.trouble[self.channels[0].name]
+        trouble.pattern = rng.choice(("10", "10", "1100", "10100", "100"))
+        trouble.faults, trouble.until = [Fault.SERVER_ERROR], 1e9
+        trouble.seconds, self.pace, self.is_steady = 0.05, 0.3, True
+
+    def _be_busy(self) -> None:
+        """So much is in flight, and fails, that the retry budget is a share of it."""
+        rng, self.pace, self.keys = self.rng, 0.05, self.keys[:1]
+        for number, channel in enumerate(self.channels):
+            self.channels[number] = replace(channel, maximum_in_flight=1000)
+            trouble = self.trouble[channel.name]
+            trouble.seconds, trouble.until = 4.0, 1e9
+            trouble.share, trouble.pattern = rng.choice((0.3, 0.5, 0.8)), ""
+            trouble.faults = [rng.choice((Fault.SERVER_ERROR, Fault.LOST))]
+
     def _has_trouble(self, trouble: Any) -> bool:
         """Whether it fails now. A pattern fails often without three in a row."""
         if self.now >= trouble.until:
@@ -92,13 +121,15 @@ class Crowd:
         rng = self.rng
         with self.oracle.watching():
             at = self.now
-            pace = rng.choice((0.05, 0.3, 2.0))
             for _ in range(rng.randint(60, 160)):
-                at += rng.expovariate(1 / pace) + rng.choice((0.0,) * 30 + (15.0, 50.0))
+                at += rng.expovariate(1 / self.pace)
+                if not self.is_steady:
+                    at += rng.choice((0.0,) * 30 + (15.0, 50.0))
                 self._later(at - self.now, self._arrives)
             while self._moments:
                 self.now, _, happens = heapq.heappop(self._moments)
                 happens()
+        formulas.judge(rng, self.channels)
         self.oracle.check()
         shadow = next(iter(self.oracle.shadows.values()))
         law(len(self.fleet.budgets.channels) == 0, "a channel's budget was kept")
@@ -116,10 +147,11 @@ class Crowd:
             frozenset({rng.choice(self.channels).name}) if rng.random() < 0.05 else frozenset()
         )
         ends = self.now + rng.choice((0.04, 1.0, 5.0, 19.0)) if rng.random() < 0.2 else None
+        count = rng.choice((1, 1, 1, 2, 4))
         plan = Plan(
             self.channels,
-            rng.choice(("image.generate", "image.generate", "image.edit")),
-            Needs(count=rng.choice((1, 1, 1, 2, 4))),
+            rng.choice(OPERATIONS[: 1 if self.is_steady else None]),
+            Needs(count=count, is_divisible=count > 1 and rng.random() < 0.7),
             Preference(only, excluded, frozenset({"here"}) if rng.random() < 0.05 else frozenset()),
             key=rng.choice(self.keys),
             ends=ends,

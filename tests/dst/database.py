@@ -72,6 +72,17 @@ class MemoryBooks:
     def attempts(self, id_: UUID) -> list[AttemptRecord]:
         return list(self.records.generations_by_id[id_].attempts.values())
 
+    def assets(self, id_: UUID) -> list[tuple[int, str]]:
+        """Its outputs: their indices, and their names in the store."""
+        return [
+            (each.record.output_index, name)
+            for each, name in self._assets(self.records.generations_by_id[id_])
+        ]
+
+    def loss(self, mark: UUID) -> Any:
+        """The transfer under an attempt's mark, if there is one."""
+        return self.ledger.transfers.get((self.account, mark))
+
     def resolutions(self, hold_id: UUID) -> list[tuple[str, int]]:
         """What became of a hold: kinds of transfers, with their amounts."""
         found = [row for row in self.ledger.transfers.values() if row.resolves == hold_id]
@@ -90,13 +101,17 @@ class MemoryBooks:
         return [id_ for id_, _ in self.records.told]
 
     def asset_names(self) -> list[str]:
-        return [
-            asset_name(
-                known.row.id, asset.record.link, asset.record.output_index, asset.record.media_type
-            )
-            for known in self.records.generations_by_id.values()
-            for asset in known.assets
-        ]
+        known = self.records.generations_by_id.values()
+        return [name for each in known for _, name in self._assets(each)]
+
+    @staticmethod
+    def _assets(known: Any) -> list[tuple[Any, str]]:
+        found = []
+        for asset in known.assets:
+            record = asset.record
+            name = asset_name(known.row.id, record.link, record.output_index, record.media_type)
+            found.append((asset, name))
+        return found
 
 
 class Database:

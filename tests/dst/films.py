@@ -33,6 +33,8 @@ class Job:
     end: str
     """succeeded, failed, moderated, or never."""
     cancelled: bool = False
+    denials: int = 0
+    """How often its provider said that there is no such job."""
 
     @property
     def prompt(self) -> str:
@@ -85,6 +87,9 @@ class Films(Provider):
             await self._submit(request, peer)
             return
         await asyncio.sleep(spell.seconds * self.rng.random() / 4)
+        if request.kind == "404":
+            for each in self.jobs:
+                each.denials += each.id == name
         if request.kind not in SUBMIT_ONLY and await common_fault(request, peer, spell):
             return
         if not name:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -26,8 +27,13 @@ from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.providers.driver import Driver
 from storage.pool import StorageUnavailable
+from tests.dst.breaking import law
+from tests.dst.database import MemoryBooks
 from tests.dst.films import WALL
 from tests.dst.virtual_loop import Process
+
+GENERATION: ContextVar[Any] = ContextVar("generation")
+"""The one that a task works for."""
 
 MAXIMUM_CALLS = 50
 MAXIMUM_BYTES = 1 << 30
@@ -38,7 +44,8 @@ class Gateway:
 
     def __init__(self, world: Any, number: int, crash_at: int) -> None:
         self._world = world
-        self.process = Process(f"gateway-{number}", crash_at)
+        stalls = world.plan.stalls if number == 0 else {}
+        self.process = Process(f"gateway-{number}", crash_at, stalls)
         self.context = self.process.context()
         self.emitted: list[Any] = []
         self.tasks: list[asyncio.Task[Any]] = []
@@ -58,7 +65,9 @@ class Gateway:
         )
         self.health = world.oracle.health_book()
         self.fleet = Fleet(self.health, Budgets(), chance)
-        self.driver = Driver(connector=_connector)
+        if world.plan.hedges:
+            self._remember(rng)
+        self.driver = WatchedDriver(self)
         bookkeeper = Bookkeeper(database, self.lease.valid_epoch)
         store = PatientStore(world.store)
         reads = database.view(
@@ -87,6 +96,27 @@ class Gateway:
             self.engine.is_running,
             adopter,
             lambda id_, error: emit((id_, error)),
+        )
+
+    def _remember(self, rng: random.Random) -> None:
+        """Know how long channels take, as if they had been asked before."""
+        plan, now = self._world.plan, self._world.loop.time()
+        for name, spells in plan.weather.items():
+            usual = spells[0].seconds * plan.patience
+            samples = [usual * (0.5 + rng.random()) for _ in range(rng.choice((19, 20, 30)))]
+            self.health.remember(name, "image.generate", samples, now)
+
+    def owns(self, id_: Any) -> bool:
+        """Whether a generation runs, and is this process's alone, by the database's word."""
+        books = self._world.database.books
+        if not isinstance(books, MemoryBooks):
+            return True
+        row = books.generation(id_)
+        assert row is not None
+        return (
+            not row.state.is_terminal
+            and row.owner_epoch == self.lease.epoch
+            and books.leases._is_valid(row.owner_epoch)
         )
 
     def _died(self) -> None:
@@ -157,6 +187,23 @@ class Gateway:
             if connector is not None:
                 line.session.detach()
                 connector._closed = True
+
+
+class WatchedDriver(Driver):
+    """Nothing is submitted for what somebody else may have ended (semantics.md 17)."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(connector=_connector)
+        self._gateway = gateway
+
+    def attempt(self, *given: Any) -> Any:
+        law(self._gateway.owns(GENERATION.get()), "an attempt began without a lease")
+        return super().attempt(*given)
+
+    async def call(self, call: Any, channel: Any, budget: float | None = None) -> Any:
+        if call.method == "POST":
+            law(self._gateway.owns(GENERATION.get()), "a job was made without a lease")
+        return await super().call(call, channel, budget)
 
 
 def _connector(channel: Any) -> aiohttp.BaseConnector:

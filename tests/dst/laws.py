@@ -6,6 +6,7 @@ from typing import Any
 from core.engine.events import Completed, Failed
 from core.log import Defect
 from core.model import GenerationState
+from tests.dst import parts
 
 MAXIMUM_ATTEMPTS = 4
 
@@ -34,6 +35,7 @@ def check(world: Any) -> None:
     for caller in world.callers:
         caller.check()
         _told(world, caller)
+    parts.check(world)
     assert not world.double, f"submitted twice: {world.double}"
     for gateway in world.gateways:
         defects = [event for event in gateway.emitted if isinstance(event, Defect | tuple)]
@@ -53,7 +55,7 @@ def _books(world: Any) -> None:
         assert succeeded or row.charged_micros == 0
         assert succeeded == bool(row.delivered_count)
         assert row.charged_micros <= row.quoted_micros
-        assert row.attempt_count <= MAXIMUM_ATTEMPTS
+        assert row.attempt_count <= MAXIMUM_ATTEMPTS * row.requested_count
     assert list(books.discrepancies()) == []
     assert books.held() == 0, "a hold was kept"
     assert books.in_flight() == 0, "a key's concurrency was kept"

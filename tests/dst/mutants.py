@@ -33,6 +33,8 @@ class Mutant:
     """One: where, what was changed, and the source that it makes."""
 
     line: int
+    where: str
+    """The function, or the class, that it is in."""
     what: str
     source: str
 
@@ -44,13 +46,28 @@ def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of a module."""
     tree = ast.parse(source)
     _mark(tree)
-    for node in ast.walk(tree):
+    for node, where in _places(tree, ""):
         for what, change in _changes(node):
             other = copy.deepcopy(tree)
             twin = next(each for each in ast.walk(other) if _id(each) == _id(node))
             change(twin, other)
             ast.fix_missing_locations(other)
-            yield Mutant(node.lineno, what, ast.unparse(other))  # type: ignore[attr-defined]
+            line: int = node.lineno  # type: ignore[attr-defined]
+            yield Mutant(line, where, what, ast.unparse(other))
+
+
+def _places(node: ast.AST, where: str) -> Iterator[tuple[ast.AST, str]]:
+    """Every node, with where it is; not how values are stored and shown, which is no behaviour."""
+    if isinstance(node, ast.keyword) and node.arg == "repr":
+        return
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        where = f"{where}.{node.name}" if where else node.name
+    yield node, where
+    for name, value in ast.iter_fields(node):
+        if name != "decorator_list":
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _places(child, where)
 
 
 def _mark(tree: ast.AST) -> None:

@@ -27,7 +27,7 @@ SKIPPED = {"__init__", "admission", "overlay", "signals", "notices"}
 """What a simulated gateway does not go through: overload, operators and what processes tell each
 other of channels have proofs of their own."""
 EQUIVALENT = ROOT / "tests" / "dst" / "equivalent.txt"
-"""Mutants that no behaviour tells from the original, `module:what`, each with its reason."""
+"""Mutants that no behaviour tells from the original: `module.function: what`, two spaces, why."""
 KILLED, SURVIVED = 1, 0
 
 
@@ -178,7 +178,7 @@ def _report(
     equivalent = 0
     for number in survivors:
         name, mutant = found[number]
-        is_known = f"{name}: {mutant.what}" in known
+        is_known = f"{name}.{mutant.where}: {mutant.what}" in known
         equivalent += is_known
         by = "killed by tests/policy" if tested.get(number) == KILLED else ""
         print(f"survived {'(equivalent) ' * is_known}core/policy/{name}.py:{mutant}  {by}")

@@ -10,7 +10,7 @@ from core.errors import MEANING, Another, Fault, Phase, Reason
 from core.model import Resubmit
 from core.policy import decisions, failover
 from core.policy.health import HealthBook
-from core.policy.notices import Cooled, Ejected, Recovered, Warmed
+from core.policy.notices import Alert, Cooled, Ejected, Recovered, Warmed
 from core.policy.routing import Unroutable, Why
 from tests.dst.breaking import BROKEN, Broken, law, same_time
 from tests.dst.judging import MAXIMUM_ATTEMPTS, Judging
@@ -46,7 +46,8 @@ class Watched(Judging, failover.Failover):
         self.is_done = False
         self.is_short = False
         self.jobs_out = False
-        self.delay = (0.0, 0.0)
+        self.short_at: float | None = None
+        """When it fell short, and nothing was asked since."""
         self.numbers: set[int] = set()
         self.draws: list[float] = fleet.chance.draws
         self.oracle.machines.append(self)
@@ -56,6 +57,9 @@ class Watched(Judging, failover.Failover):
     def next_channel(self, now: float) -> Any:
         runners = self.runners(now)
         again = self.again(now)
+        if self.short_at is not None and not self.oracle.stalls:
+            law(now == self.short_at, "what is missing is asked for at once")
+        self.short_at = None
         found = super().next_channel(now)
         if isinstance(found, decisions.Attempt):
             self._judge(found, runners, again, now)
@@ -135,6 +139,7 @@ class Watched(Judging, failover.Failover):
         goes_on = super().fell_short(attempt, left, now)
         law(goes_on == may, "what fell short is filled up before the commit point only")
         if goes_on:
+            self.short_at = now
             self._good(attempt, now)
             self.is_short = self.jobs_out = True
         return goes_on
@@ -242,19 +247,37 @@ class Watched(Judging, failover.Failover):
         budgets, key = self._fleet.budgets, self._plan.key
         live = budgets.channels._live.get(name, 0), budgets.keys._live.get(key, 0)
         law(live == (shadow.load[name], shadow.machines[key]), "budgets count what is in flight")
-        notices = [
-            (each.channel, NOTICES[type(each)])
-            for each in self._fleet.health.drain()
-            if type(each) in NOTICES
-        ]
+        good = health.success_permille(now)
+        law(good == shadow.permille(name, self.operation, now), f"{good} of a thousand were good")
+        drained = self._fleet.health.drain()
+        self._compare_alerts([each for each in drained if isinstance(each, Alert)])
+        notices = [(each.channel, NOTICES[type(each)]) for each in drained if type(each) in NOTICES]
         told = shadow.told()
         law(sorted(notices) == told, f"{notices} was told, must be {told}")
+
+    def _compare_alerts(self, told: list[Alert]) -> None:
+        """An operator is told once, and until a success."""
+        keys = self.shadow.keys
+        stand = {
+            (each.channel, each.credential, each.fault) for each in self._fleet.health.alerts()
+        }
+        expected = {(*name, key.alert) for name, key in keys.items() if key.alert}
+        law(stand == expected, f"{stand} are alerts, must be {expected}")
+        law(len(told) == sum(key.alerts for key in keys.values()), "each alert is told once")
+        for key in keys.values():
+            key.alerts = 0
 
 
 class WatchedBook(HealthBook):
     """Hears what providers say of limits, too."""
 
     shadow: Shadow
+
+    def remember(self, name: str, operation: str, samples: list[float], now: float) -> None:
+        """How long successes took, as if they had been seen."""
+        for seconds in samples:
+            self.of(name, operation)._latency.add(seconds, now)
+            self.shadow.speed(name, operation).add(seconds, now)
 
     def hear_limit(self, channel: Any, remaining: int, seconds: float, now: float) -> None:
         super().hear_limit(channel, remaining, seconds, now)
@@ -285,6 +308,11 @@ class Oracle:
 
     def __post_init__(self) -> None:
         BROKEN.clear()
+
+    @property
+    def stalls(self) -> bool:
+        """Whether time passes within a process that does nothing."""
+        return bool(getattr(self.world, "plan", None) and self.world.plan.stalls)
 
     def health_book(self) -> HealthBook:
         book = WatchedBook()

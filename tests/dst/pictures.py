@@ -29,9 +29,18 @@ def _png(shade: int) -> bytes:
     return stream.getvalue()
 
 
-PICTURES = [_png(shade) for shade in range(10)]
+SHADES = 16
+"""How many pictures there are: who asks with a seed gets the one that it stands for, and those
+after it."""
+PICTURES = [_png(shade) for shade in range(2 * SHADES)]
 TEXTS = [base64.b64encode(picture).decode() for picture in PICTURES]
 USAGE = {"input_tokens": 5, "output_tokens": 100, "total_tokens": 105}
+
+
+def texts(asked: Any) -> list[str]:
+    """What it answers, in order."""
+    first = asked.get("seed", 0) % SHADES
+    return TEXTS[first : first + asked["n"]]
 
 
 class Pictures(Provider):
@@ -52,6 +61,8 @@ class Pictures(Provider):
         if request.kind in ("hang", "hang-body", "reset"):
             self._make(request, asked["n"])  # nobody here knows, and it is billed
         await asyncio.sleep(spell.seconds * (0.5 + self.rng.random()))
+        if request.kind == "slow":
+            await asyncio.sleep(self.rng.choice((0.3, 2.0)))
         if await common_fault(request, peer, spell):
             return
         match request.kind:
@@ -69,7 +80,7 @@ class Pictures(Provider):
         if request.kind == "fewer":
             count = max(1, count - 1)
         self._make(request, count)
-        data = [{"b64_json": text} for text in TEXTS[:count]]
+        data = [{"b64_json": text} for text in texts(asked)[:count]]
         document = {"created": 1, "data": data, "usage": USAGE, "size": "auto"}
         peer.send(200, orjson.dumps(document))
 
@@ -88,6 +99,8 @@ class Pictures(Provider):
         events = self._events(asked)
         for number, event in enumerate(events, 1):
             await asyncio.sleep(spell.seconds * self.rng.random())
+            if request.kind == "slow":
+                await asyncio.sleep(self.rng.choice((0.1, 1.0)))
             if number - 1 == breaks_after and await self._breaks(request, peer):
                 return
             kind = event["type"]
@@ -108,7 +121,8 @@ class Pictures(Provider):
                 }
                 for partial in range(asked["partial_images"])
             ]
-            done = {"type": "image_generation.completed", "b64_json": TEXTS[index], "usage": USAGE}
+            text = texts(asked)[index]
+            done = {"type": "image_generation.completed", "b64_json": text, "usage": USAGE}
             events.append(done)
         return events
 
@@ -122,6 +136,8 @@ class Pictures(Provider):
                 peer.write(chunk(b""))
             case "garbage" | "html":
                 peer.write(b"no chunk at all\r\n")
+            case "slow":
+                return False
             case "fewer" | "no-image" | "no-images":
                 peer.write(chunk(b"data: {half a docu\n\n"))
                 return False

@@ -11,6 +11,8 @@ from tests.dst.serving import Spell
 
 IMAGE, VIDEO = "gpt-image-2", "seedance-2.0"
 FOREVER = float("inf")
+SEEDS = 1 << 31
+"""Seeds are below that."""
 
 HARD = (
     "500",
@@ -38,6 +40,10 @@ PICTURE_KINDS = (
     "no-images",
     "no-image",
     "fewer",
+    "fewer",
+    "fewer",
+    "slow",
+    "slow",
 )
 FILM_KINDS = (
     *HARD,
@@ -52,6 +58,8 @@ FILM_KINDS = (
     "unmade",
     "lost-slowly",
 )
+STALLS = (3.0, 7.5, 8.5, 12.0, 30.0)
+"""Seconds; a lease lasts 8, and is trusted for 7."""
 PROFILES = ("pictures",) * 5 + ("streams",) * 3 + ("films",) * 6 + ("mixed",) * 4 + ("crowd",)
 
 
@@ -66,19 +74,27 @@ class Plan:
     wishes: list[Wish] = field(default_factory=list)
     crashes: list[int] = field(default_factory=lambda: [0])
     """For each process at the beginning: the step that it dies at."""
+    stalls: dict[int, float] = field(default_factory=dict)
+    """The steps before which the first process stalls, and for how many seconds."""
+    hedges: bool = False
+    """Whether a second attempt begins beside a slow one."""
+    patience: float = 1.0
+    """How long channels are known to take, of what they take."""
     outages: list[Outage] = field(default_factory=list)
     store_away: tuple[float, float] = (0.0, 0.0)
     troubled_results: int = 0
 
     @property
     def is_calm(self) -> bool:
-        """No process dies, and what is durable answers."""
-        return not (any(self.crashes) or self.outages or self.store_away[1])
+        """No process dies or stalls, and what is durable answers."""
+        troubles = (self.outages, self.store_away[1], self.stalls)
+        return not (any(self.crashes) or any(troubles))
 
 
 def draw(rng: random.Random, begins: float) -> Plan:
     """A world that begins at *begins* on the virtual clock."""
     plan = Plan(rng.choice(PROFILES))
+    plan.hedges, plan.patience = rng.random() < 0.4, rng.choice((0.3, 1.0))
     _channels(plan, rng, begins)
     _wishes(plan, rng)
     if plan.profile != "crowd":
@@ -93,12 +109,14 @@ def _channels(plan: Plan, rng: random.Random, begins: float) -> None:
     if plan.profile in ("films", "mixed"):
         names += [f"film-{letter}" for letter in "abc"[: rng.choice((1, 2, 2, 3))]]
     tiers = rng.random() < 0.5
+    most = rng.choice(((10,), (10,), (1,), (1, 2, 3, 10), (2, 10)))
     for number, name in enumerate(names):
         is_film = name.startswith("film")
         plan.channels[name] = {
             "priority": rng.choice((number, number // 2, 0)) if tiers else 0,
             "weight": rng.choice((100, 100, 50, 200)),
             "maximum_in_flight": rng.choice((1, 2, 4, 1000, 1000, 1000, 1000)),
+            "maximum_count": rng.choice(most),
             "deadlines": Deadlines(connect=1, acknowledge=4, first_byte=5, idle=3, total=30),
             "bills_on_cancel": rng.random() < 0.5,
         }
@@ -109,6 +127,9 @@ def _channels(plan: Plan, rng: random.Random, begins: float) -> None:
                 "sla_seconds": rng.choice((20.0, 60.0, 90.0)),
             }
         plan.weather[name] = _weather(rng, begins, FILM_KINDS if is_film else PICTURE_KINDS)
+        if plan.hedges and not is_film and rng.random() < 0.6:
+            odds = {"slow": rng.choice((40, 100)), rng.choice(PICTURE_KINDS): 30}
+            plan.weather[name] = [Spell(FOREVER, odds, rng.choice((0.02, 0.1)))]
 
 
 def _weather(rng: random.Random, begins: float, kinds: tuple[str, ...]) -> list[Spell]:
@@ -143,7 +164,9 @@ def _wishes(plan: Plan, rng: random.Random) -> None:
         if model == VIDEO:
             wish.given = {"duration": rng.choice((4, 8)), "resolution": "720p"}
         else:
-            wish.count = rng.choice((1, 1, 1, 2, 3))
+            wish.count = rng.choice((1, 1, 1, 2, 3, 5, 10))
+            if rng.random() < 0.5:
+                wish.given = {"seed": rng.choice((0, 5, SEEDS - 2))}
             if plan.profile == "streams":
                 wish.partials = rng.choice((1, 2, 3))
         wish.has_key = rng.random() < 0.4
@@ -173,6 +196,11 @@ def _troubles(plan: Plan, rng: random.Random, begins: float) -> None:
         )
         if processes > 1 and rng.random() < 0.4:
             plan.crashes[1] = rng.randint(1, 1000)
+    if rng.random() < 0.25:
+        last = rng.choice((80, 80, 400))
+        plan.stalls = {
+            rng.randint(5, last): rng.choice(STALLS) for _ in range(rng.choice((1, 2, 4)))
+        }
     match rng.randrange(10):
         case 0:
             at = begins + rng.choice((0.0, 0.1, 1.0, 3.0))

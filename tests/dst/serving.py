@@ -32,6 +32,9 @@ class Request:
     """Which generation it is for: prompts are their names."""
     kind: str = FINE
     """What the weather makes of it."""
+    ended: float | None = None
+    """When it was answered, or who asked had gone."""
+    is_answered: bool = False
 
     def document(self) -> dict[str, Any]:
         return orjson.loads(self.body)
@@ -94,6 +97,7 @@ class Serving(asyncio.Protocol):
         self._wire: Wire
         self._buffer = b""
         self._task: asyncio.Task[None] | None = None
+        self._request: Request
 
     def connection_made(self, transport: Any) -> None:
         self._wire = transport
@@ -121,13 +125,16 @@ class Serving(asyncio.Protocol):
         provider = self._provider
         request = Request(provider.loop.time(), method, path, headers, rest[:size], provider.name)
         provider.requests.append(request)
+        self._request = request
         self._task = provider.loop.create_task(provider.answer(request, self))
         self._task.add_done_callback(self._answered)
 
     def _answered(self, task: "asyncio.Task[None]") -> None:
         self._task = None
+        self._request.ended = self._provider.loop.time()
         if not task.cancelled():
             task.result()
+            self._request.is_answered = True
             self._next()
 
     # ---- what providers do

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import MEANING, Fault
 
+ALERTS = {"auth", "quota"}
 BLAME_CREDENTIAL = {"auth", "quota", "rate_limited"}
 HEALTHY, SPENT, DUE, PROBING, EJECTED = "healthy", "spent", "probe_due", "probing", "ejected"
 WORST_LAST = [HEALTHY, DUE, PROBING, EJECTED]
@@ -107,6 +108,10 @@ class Key:
     used: int = 0
     left: int = 0
     left_until: float = 0.0
+    alert: Fault | None = None
+    """Why an operator must act."""
+    alerts: int = 0
+    """How many were told since this was asked last."""
 
     def is_spent(self, now: float) -> bool:
         return now < self.left_until and (self.left <= 0 or self.left < self.in_flight)
@@ -145,6 +150,21 @@ class Shadow:
         """Generations, or parts of them, in flight: by the caller's key."""
         self.retries: Counter[tuple[str, str]] = Counter()
         self.turn = 0
+        self.recent: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+        """Verdicts of the last minute, by their ten seconds."""
+
+    def permille(self, channel: str, operation: str, now: float) -> int | None:
+        """How many attempts of a thousand were good."""
+        found = self._last_minute(channel, operation, now)
+        return sum(not bad for _, bad in found) * 1000 // len(found) if found else None
+
+    def _last_minute(self, channel: str, operation: str, now: float) -> list[tuple[int, bool]]:
+        found = self.recent.get((channel, operation), [])
+        return [each for each in found if each[0] > int(now / 10) - 6]
+
+    def _verdict(self, channel: str, operation: str, now: float, *, bad: bool) -> None:
+        found = self._last_minute(channel, operation, now)
+        self.recent[channel, operation] = [*found, (int(now / 10), bad)]
 
     def told(self) -> list[tuple[str, str]]:
         """What happened since this was asked last: of operations, then of credentials."""
@@ -216,13 +236,21 @@ class Shadow:
         name = attempt.channel.name
         self.speed(name, operation).add(now - attempt.started, now)
         self.operation(name, operation).good(attempt, now)
-        self.key(name, attempt.channel.credential_name).breaker.good(attempt, now)
+        self._verdict(name, operation, now, bad=False)
+        key = self.key(name, attempt.channel.credential_name)
+        if key.breaker.ages[attempt] == key.breaker.age:
+            key.alert = None
+        key.breaker.good(attempt, now)
 
     def bad(self, attempt: Any, operation: str, error: Any, now: float, jitter: float) -> None:
         if not MEANING[error.fault].blames_channel:
             return
         name = attempt.channel.name
+        self._verdict(name, operation, now, bad=True)
         if error.fault in BLAME_CREDENTIAL:
+            key = self.key(name, attempt.channel.credential_name)
+            if error.fault in ALERTS and key.alert is not error.fault:
+                key.alert, key.alerts = error.fault, key.alerts + 1
             wait = error.retry_after if error.fault is Fault.RATE_LIMITED else None
             breaker = self.key(name, attempt.channel.credential_name).breaker
             breaker.bad(attempt, now, jitter, wait, error.fault in ("auth", "quota"))

@@ -10,8 +10,8 @@ import time
 import traceback
 
 from core.catalog.entries import Catalogue
-from tests.dst.catalogue import base_catalogue
 from tests.dst.breaking import BROKEN
+from tests.dst.catalogue import base_catalogue
 from tests.dst.crowds import Crowd
 from tests.dst.world import World
 
@@ -47,7 +47,7 @@ def main() -> int:
         broken = run(seed, base)
         if broken:
             failed += 1
-            print(f"seed {seed} broke:\n{broken}", flush=True)
+            print(f"seed {seed} broke:\n{broken[:3000]}", flush=True)
             if failed >= LIMIT:
                 break
         if "--story" in sys.argv:

@@ -8,8 +8,8 @@ import sys
 import time
 import traceback
 
-from tests.dst.catalogue import base_catalogue
 from tests.dst.breaking import BROKEN
+from tests.dst.catalogue import base_catalogue
 from tests.dst.postgres_books import PostgresBooks, opened
 from tests.dst.virtual_loop import HybridLoop
 from tests.dst.world import World

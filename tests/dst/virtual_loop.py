@@ -2,8 +2,8 @@
 
 Whoever runs in it belongs to a simulated process, or to the outside world. A process that is
 killed takes no further step: none of its callbacks is called any more, nothing of it is
-cancelled, no `finally` runs. A step is what runs between two awaits, so a process can be killed
-at each of them by the number of the step.
+cancelled, no `finally` runs. One that stalls takes its steps later, all at once. A step is what
+runs between two awaits, so a process can be killed at each of them by the number of the step.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import selectors
 import time
 import weakref
 from asyncio import base_events
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
@@ -30,25 +30,52 @@ class Hangs(AssertionError):
 class Process:
     """A simulated process: what runs in its context dies with it."""
 
-    def __init__(self, name: str, crash_at: int = 0) -> None:
-        """It is killed before step number *crash_at*; 0: never."""
+    def __init__(self, name: str, crash_at: int = 0, stalls: Mapping[int, float] = {}) -> None:
+        """It is killed before step number *crash_at*; 0: never.
+
+        *stalls* are the steps before which it takes none for so many seconds (a page fault, a
+        paused machine).
+        """
         self.name = name
         self.crash_at = crash_at
+        self._stalls = stalls
+        self._waiting: list[asyncio.Handle] | None = None
+        """What it will do when it goes on; None: it runs."""
+        self.stalled = 0
+        """How often it has stalled."""
         self.steps = 0
         self.is_dead = False
         self.wires: list[Wire] = []
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self.on_death: list[Callable[[], None]] = []
 
-    def steps_on(self) -> bool:
-        """Whether its next step is taken."""
+    def steps_on(self, handle: asyncio.Handle) -> bool:
+        """Whether its next step, *handle*, is taken now."""
         if self.is_dead:
+            return False
+        if self._waiting is not None:
+            self._waiting.append(handle)
             return False
         self.steps += 1
         if self.steps == self.crash_at:
             self.kill()
             return False
+        if self.steps in self._stalls:
+            self.stalled += 1
+            self._waiting = [handle]
+            loop: Any = handle._loop  # type: ignore[attr-defined]
+            seconds = self._stalls[self.steps]
+            loop.call_later(seconds, self._goes_on, loop, context=outside())
+            return False
         return True
+
+    @property
+    def is_stalled(self) -> bool:
+        return self._waiting is not None
+
+    def _goes_on(self, loop: Any) -> None:
+        waiting, self._waiting = self._waiting, None
+        loop._ready.extend(waiting)
 
     def kill(self) -> None:
         """End it here and now; its connections are cut by the kernel."""
@@ -83,7 +110,7 @@ class _Handle(asyncio.Handle):
 
     def _run(self) -> None:
         process = self._context.get(PROCESS)
-        if process is None or process.steps_on():
+        if process is None or process.steps_on(self):
             super()._run()
 
 
@@ -92,7 +119,7 @@ class _Timer(asyncio.TimerHandle):
 
     def _run(self) -> None:
         process = self._context.get(PROCESS)
-        if process is None or process.steps_on():
+        if process is None or process.steps_on(self):
             super()._run()
 
 

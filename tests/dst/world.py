@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from core.caller import Caller as Account
-from core.catalog.entries import Catalogue
+from core.catalog.entries import Catalogue, ParameterSchema, ParameterType
 from core.engine import engine as engine_module
 from core.engine.events import AttemptStarted, Failed
 from core.keyring import Keyring
@@ -17,7 +17,7 @@ from tests.dst import laws, scenario
 from tests.dst.callers import Caller
 from tests.dst.database import Database, MemoryBooks
 from tests.dst.films import WALL, Films, Job, Results
-from tests.dst.gateways import Gateway
+from tests.dst.gateways import GENERATION, Gateway
 from tests.dst.oracle import Oracle
 from tests.dst.pictures import Pictures
 from tests.dst.virtual_loop import VirtualLoop
@@ -67,7 +67,7 @@ class World:
             names = UUID(int=seed + (1 << 100)), UUID(int=seed + (2 << 100))
             books = MemoryBooks(self.loop, *names)
         else:  # its clock is the real one, so that it is never away for a virtual minute
-            self.plan.outages = []
+            self.plan.outages, self.plan.stalls = [], {}
         self.caller = Account(books.account, books.key)
         self.database = Database(self.loop, random.Random(seed ^ 1), books, self.plan.outages)
         self.keyring = KEYRING
@@ -98,9 +98,11 @@ class World:
 
     def new_id(self) -> UUID:
         """A UUIDv7 by the virtual clock, or by the database's where that is another."""
-        real = self.database.books.new_id()
-        if real is not None:
-            return real
+        id_ = self.database.books.new_id() or self._virtual_id()
+        GENERATION.set(id_)
+        return id_
+
+    def _virtual_id(self) -> UUID:
         milliseconds = int((WALL + self.loop.time()) * 1000)
         bits = self.rng.getrandbits(62)
         counter = len(self.oracle.machines)
@@ -112,10 +114,9 @@ class World:
         for provider in self.providers.values():
             if isinstance(provider, Films):
                 for other in provider.jobs:
-                    if other.prompt == job.prompt and other.state(now) not in (
-                        "failed",
-                        "cancelled",
-                    ):
+                    is_over = other.state(now) in ("failed", "cancelled")
+                    # Who is told three times that there is none believes it (providers.md 10.5).
+                    if other.prompt == job.prompt and not is_over and other.denials < 3:
                         self.double.append(job.prompt)
 
     def story(self) -> list[str]:
@@ -185,6 +186,9 @@ class World:
         alive = [gateway for gateway in self.gateways if not gateway.process.is_dead]
         if any(gateway.engine.running or gateway.admission.calls for gateway in alive):
             return False
+        stalled = [gateway for gateway in alive if gateway.process.stalled]
+        if any(gateway.process.is_stalled or gateway.engine._tasks for gateway in stalled):
+            return False
         return not await self.database.now(self.database.books.is_open())
 
     def dispose(self) -> None:
@@ -214,4 +218,12 @@ def _catalogue(base: Catalogue, plan: scenario.Plan) -> Catalogue:
         IMAGE: tuple(channel for name, channel in channels.items() if name.startswith("picture")),
         VIDEO: tuple(channel for name, channel in channels.items() if name.startswith("film")),
     }
-    return replace(base, channels=channels, routes={**base.routes, **routes})
+    model = base.models[IMAGE]
+    seed = ParameterSchema("seed", ParameterType.INTEGER, minimum=0, maximum=scenario.SEEDS - 1)
+    model = replace(model, parameters={**model.parameters, "seed": seed}, hedge=plan.hedges)
+    return replace(
+        base,
+        channels=channels,
+        routes={**base.routes, **routes},
+        models={**base.models, IMAGE: model},
+    )
