@@ -144,6 +144,8 @@ EXAMPLES: Sequence[Example] = [
     image(PRO, png(2752, 1536), 168, size="16:9", resolution="2K"),
     image(PRO, png(1024, 1024), 168, image_urls=[P] * 14),
     image(PRO_OFFICIAL, png(768, 1376), 168, size="9:16", resolution="1K"),
+    image(PRO, png(2752, 1536), 4 * 168, count=4, size="16:9", resolution="2K", n=4),
+    image(FLASH, png(864, 1184), 3 * 49, count=3, size="3:4", resolution="1K", n=3),
     image(FLASH, png(864, 1184), 49, size="3:4", resolution="1K", n=1),
     image(FLASH, png(1024, 1024), 49, image_urls=[P] * 3),
     image(FLASH_OFFICIAL, png(1536, 672), 49, size="21:9"),
@@ -269,7 +271,7 @@ REFUSALS: Sequence[Refusal] = [
     refuses(IMAGES, GPT, "sizze", "unknown_parameter", sizze="1:1"),
     # Documented, but not served here.
     refuses(IMAGES, GPT, "prompt", "missing_required_parameter", prompt=None, image_urls=[P]),
-    refuses(IMAGES, PRO, "n", n=4),
+    refuses(IMAGES, PRO, "n", n=5),
     refuses(IMAGES, FLASH, "image_urls[3]", image_urls=[P] * 14),
     refuses(VIDEOS, SEEDANCE, "return_last_frame", "no_channel", return_last_frame=True),
 ]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.prove
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
-TIMEOUT = 3600.0
+TIMEOUT = 840.0
 MUTANTS_SCORE = 65.0
 """Percent, of a dozen mutants; docs/testing.md gives the figure of a larger sample."""
 
