@@ -9,6 +9,7 @@ from core.errors import GatewayError
 from core.log import Defect, Emit, RouteEnded, Started
 from rest_bridge.app import create_app
 from rest_bridge.asgi import ASGIApp
+from rest_bridge.protocol import Early
 from rest_bridge.server import HttpServer
 from rest_bridge.settings import BridgeSettings, Served, TurnedAway, welcome
 from rest_bridge.settings import Defect as BridgeDefect
@@ -40,7 +41,8 @@ async def serve_rest(
         report_route=served,
         turned_away=welcome if glance is None else _turning_away(glance),
     )
-    return await serve_app(listener, create_app(channel, settings, extra), emit, "rest")
+    bridge = create_app(channel, settings, extra)
+    return await serve_app(listener, bridge, emit, "rest", bridge.early)
 
 
 def _turning_away(glance: Glance) -> Callable[[str, bool], TurnedAway | None]:
@@ -55,9 +57,11 @@ def _turning_away(glance: Glance) -> Callable[[str, bool], TurnedAway | None]:
     return turned_away
 
 
-async def serve_app(listener: socket.socket, app: ASGIApp, emit: Emit, part: str) -> HttpServer:
+async def serve_app(
+    listener: socket.socket, app: ASGIApp, emit: Emit, part: str, early: Early | None = None
+) -> HttpServer:
     """Serve *app*; *part* is what the log calls it."""
-    server = HttpServer(app, "", 0, sock=listener)
+    server = HttpServer(app, "", 0, sock=listener, early=early)
     await server.start()
     emit(Started(part, listener.getsockname()[1]))
     return server

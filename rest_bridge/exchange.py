@@ -16,7 +16,7 @@ from rest_bridge.asgi import (
     connection_of,
 )
 from rest_bridge.errors import ApiError
-from rest_bridge.headers import EXPOSED, JSON, NO_STORE, OPENAI_VERSION, Header, Headers
+from rest_bridge.headers import CORS, JSON, NO_STORE, OPENAI_VERSION, Header, Headers
 from rest_bridge.settings import BridgeSettings
 
 Metadata = tuple[tuple[str, str], ...]
@@ -24,10 +24,6 @@ Metadata = tuple[tuple[str, str], ...]
 _ONE_WRITE = 64 * 1024
 """Up to this size, pieces of an answer are copied together; larger ones are sent as they are."""
 _LONGEST_KEY = 2_048
-_CORS: Headers = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", EXPOSED),
-)
 
 
 class ByteBudget:
@@ -273,7 +269,7 @@ class Exchange:
             (b"openai-processing-ms", b"%d" % elapsed),
         ]
         if b"origin" in self.headers:
-            found += _CORS
+            found += CORS
         if b"expect" in self.headers and not self._body_started:
             # The caller still waits for leave to send a body that nobody will read.
             found.append((b"connection", b"close"))

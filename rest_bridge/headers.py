@@ -24,6 +24,11 @@ EXPOSED = (
     b"retry-after, x-should-retry"
 )
 """What browsers may read of an answer."""
+CORS: Headers = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", EXPOSED),
+)
+"""Any origin may call with a key, never with cookies."""
 
 _MICROS_PER_CREDIT = 1_000
 

@@ -7,6 +7,7 @@ that never read (runtime.md E). The limits on bodies are the application's.
 import asyncio
 import logging
 from asyncio import TimerHandle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import unquote
@@ -49,11 +50,22 @@ class HttpLimits:
     """On shutdown: how long idle connections may still send a request, which is answered."""
 
 
+Early = Callable[[str, str, Sequence[tuple[bytes, bytes]]], bytes | None]
+"""Of a method, a path and headers: the whole answer but for its first lines (the status line
+stands first), if the request is refused for who sends it; None: it goes to the application."""
+
+
+def _nobody(_method: str, _path: str, _headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    return None
+
+
 @dataclass(slots=True)
 class Shared:
     """What the connections of one server have in common."""
 
     limits: HttpLimits
+    early: Early = _nobody
+    """Asked before anything is made for a request: under overload most of them are refused."""
     draining: bool = False
     """Whether every answer is the last on its connection."""
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,6 +98,8 @@ class HardenedProtocol(HttpToolsProtocol):
         self._status = 400
         """What an error of the parser is answered with."""
         self._refused = False
+        self._turned_away = False
+        """Whether the current request has its answer, and its body is dropped."""
         self._host_seen = False
         self._close_after_message = False
         self._head_timer: TimerHandle | None = None
@@ -186,6 +200,7 @@ class HardenedProtocol(HttpToolsProtocol):
         cast("Scope", self.scope)["extensions"] = {CONNECTION: self._connection}
         self._head_size = 0
         self._host_seen = False
+        self._turned_away = False
         self._connection.arrived = False
 
     def on_url(self, url: bytes) -> None:
@@ -233,7 +248,37 @@ class HardenedProtocol(HttpToolsProtocol):
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
         keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        self._begin(keep_alive=keep_alive and not self._shared.draining)
+        keep_alive = keep_alive and not self._shared.draining
+        if not self._is_turned_away(keep_alive=keep_alive):
+            self._begin(keep_alive=keep_alive)
+
+    def _is_turned_away(self, *, keep_alive: bool) -> bool:
+        """Answer a request that is refused for who sends it, without a task or an exchange."""
+        active = self._active
+        is_behind = self.pipeline or (active is not None and not active.response_complete)
+        if is_behind or self.expect_100_continue:
+            return False  # the application refuses it as well, in its turn
+        answer = self._shared.early(self.scope["method"], self.scope["path"], self.headers)
+        if answer is None:
+            return False
+        self._turned_away = True
+        self._close_after_message = not keep_alive
+        line, rest = answer.split(b"\r\n", 1)
+        dates = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        close = b"" if keep_alive else b"connection: close\r\n"
+        self.transport.write(b"".join((line, b"\r\n", *dates, close, rest)))
+        self._discard_body()
+        return True
+
+    def _discard_body(self) -> None:
+        """Read on for a while and drop it: closing now would reset a caller who still writes."""
+        self._discard_timer = self.loop.call_later(
+            self._limits.discard_seconds, self.transport.abort
+        )
+
+    def on_body(self, body: bytes) -> None:
+        if not self._turned_away:
+            super().on_body(body)
 
     def _begin(self, *, keep_alive: bool) -> None:
         cycle = Cycle(
@@ -261,7 +306,8 @@ class HardenedProtocol(HttpToolsProtocol):
         self.pipeline.appendleft((cycle, self.app))
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        if not self._turned_away:
+            super().on_message_complete()
         self._connection.arrived = True
         self._in_head = True
         self._head_read = 0
@@ -283,16 +329,11 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def answered(self, cycle: Cycle) -> None:
         """The response of *cycle* is written."""
-        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         if cycle.more_body:
-            # Closing now would reset a caller who still writes, and lose the answer:
-            # read on for a while and drop it.
             self._close_after_message = not cycle.keep_alive
-            self._discard_timer = self.loop.call_later(
-                self._limits.discard_seconds, self.transport.abort
-            )
+            self._discard_body()
             self.flow.resume_reading()
         elif not cycle.keep_alive:
             self.transport.close()

@@ -1,10 +1,11 @@
-"""Whole HTTP answers for what never reaches the application: broken or endless heads."""
+"""Whole HTTP answers for what never reaches the application: broken heads, and who is shed."""
 
 import secrets
 from collections.abc import Mapping
 
 from rest_bridge.cycle import STATUS_LINES
-from rest_bridge.errors import RENDERINGS, Row, error_body
+from rest_bridge.errors import RENDERINGS, ApiError, Row, error_body
+from rest_bridge.headers import CORS, JSON, NO_STORE, OPENAI_VERSION
 
 _ROWS: Mapping[int, tuple[Row, str]] = {
     400: (RENDERINGS["MALFORMED_REQUEST"], "We could not parse your HTTP request."),
@@ -15,6 +16,23 @@ _ROWS: Mapping[int, tuple[Row, str]] = {
     ),
     503: (RENDERINGS["OVERLOADED"], "The gateway has too many connections. Try again later."),
 }
+
+
+def whole(error: ApiError, *, crosses: bool) -> bytes:
+    """The answer with *error*, as an exchange gives it; *crosses*: to another origin's page."""
+    body = error.body()
+    headers = [
+        JSON,
+        NO_STORE,
+        *error.answer_headers(),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", b"req_" + secrets.token_hex(16).encode()),
+        OPENAI_VERSION,
+        (b"openai-processing-ms", b"0"),
+        *(CORS if crosses else ()),
+    ]
+    head = b"".join([b"%b: %b\r\n" % header for header in headers])
+    return b"".join((STATUS_LINES[error.rendering.status], head, b"\r\n", body))
 
 
 def refusal(status: int) -> bytes:

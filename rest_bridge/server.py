@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from rest_bridge.asgi import ASGIApp
-from rest_bridge.protocol import HardenedProtocol, HttpLimits, Shared
+from rest_bridge.protocol import Early, HardenedProtocol, HttpLimits, Shared
 
 __all__ = ["HttpLimits", "HttpServer"]
 
@@ -32,7 +32,9 @@ class HttpServer:
         port: int,
         limits: HttpLimits | None = None,
         sock: socket.socket | None = None,
+        early: Early | None = None,
     ) -> None:
+        """*early* gives whole answers to requests that are refused for who sends them."""
         self._config = Config(
             app,
             interface="asgi3",
@@ -51,6 +53,8 @@ class HttpServer:
         self._port = port
         self._sock = sock
         self._shared = Shared(limits or HttpLimits())
+        if early is not None:
+            self._shared.early = early
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None

@@ -98,7 +98,7 @@ async def start_bridge(core_channel: grpc.aio.Channel) -> AsyncIterator[StartBri
         given = BridgeSettings(report_defect=defects.append, **settings)
         app = create_app(core_channel, given, extra or {})
         quick = limits or HttpLimits(drain_idle_seconds=0.0)
-        server = HttpServer(app, "127.0.0.1", 0, quick)
+        server = HttpServer(app, "127.0.0.1", 0, quick, early=app.early)
         await server.start()
         url = f"http://127.0.0.1:{server.port}"
         http = httpx.AsyncClient(

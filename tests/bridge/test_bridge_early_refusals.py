@@ -47,6 +47,31 @@ async def test_a_certain_refusal_is_told_before_core_or_the_body(
     assert fake_core.calls == []
 
 
+async def test_who_is_turned_away_may_ask_again_on_the_same_connection(
+    start_bridge: StartBridge, dial
+) -> None:
+    """Whatever of the body comes later is dropped, and is no request."""
+    answers = [BUSY, None]
+
+    def turned_away(credential: str, starts: bool) -> TurnedAway | None:
+        return answers[0]
+
+    bridge = await start_bridge(turned_away=turned_away)
+    wire = await dial(bridge.port)
+    head = f"host: x\r\norigin: https://a.example\r\nauthorization: Bearer {GOOD_KEY}\r\n"
+    await wire.send(f"POST {URL} HTTP/1.1\r\n{head}content-length: 30\r\n\r\nGET ".encode())
+    turned = await wire.answer()
+    answers.pop(0)
+    await wire.send(b"/v1/models HTTP/1.1\r\n\r\n---")
+    await wire.send(f"GET /v1/models HTTP/1.1\r\n{head}\r\n".encode())
+    served = await wire.answer()
+
+    assert (turned.status, served.status) == (503, 200)
+    assert set(served.headers) <= {*turned.headers, "transfer-encoding"}
+    assert turned.headers["x-request-id"] != served.headers["x-request-id"]
+    assert {"date", "access-control-allow-origin", "cache-control"} <= set(turned.headers)
+
+
 async def test_a_key_over_its_rate_gets_the_headers_that_say_so(start_bridge: StartBridge) -> None:
     bridge = await start_bridge(turned_away=turning_away(LIMITED, []))
     answer = await bridge.http.post(URL, json=ASK)
