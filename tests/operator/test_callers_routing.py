@@ -22,6 +22,8 @@ from tests.fix_core import png
 from tests.fix_gateway import eventually
 from tests.webhooks.whole_core import Whole, whole_core
 
+pytestmark = pytest.mark.prove
+
 IMAGE = {"model": "gpt-image-2", "prompt": "a cat"}
 VIDEO = {"model": "seedance-2.0", "prompt": "a cat", "seconds": "5"}
 SPEECH = {"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"}

@@ -22,6 +22,8 @@ from tests.fix_postgres import database
 from tests.patience import wait_until
 from tests.role_processes import running_role
 
+pytestmark = pytest.mark.prove
+
 PUT = """
 [channels.openai]
 models = ["gpt-image-2"]

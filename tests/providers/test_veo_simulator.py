@@ -20,6 +20,8 @@ from simulator import Knobs, SimulatedChannel, Simulator
 from tests.providers.asking import EASY, SOON
 from tests.providers.tapes_veo import GEMINI_FIELDS, MARK, VERTEX_FIELDS
 
+pytestmark = pytest.mark.prove
+
 NAME, KEY = "veo-a", "ya29.simulated-token"
 VERTEX = "/v1/projects/ours/locations/us-central1/publishers/google"
 ASK = Ask("ours", Kind.VIDEO, Body("a red fox"), parameters={"duration": 4, "resolution": "720p"})

@@ -7,6 +7,8 @@ import pytest
 from tests.fix_s3 import environment_of
 from tests.role_processes import launch, running_role
 
+pytestmark = pytest.mark.prove
+
 SECONDS = 60
 
 

@@ -14,7 +14,10 @@ from tests.patience import wait_until
 from tests.processes import descendants, is_alive
 from tests.traffic import traffic
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
 
 PRICE_MICROS = 7_000
 ADOPTION_SECONDS = 15
@@ -118,7 +121,6 @@ async def test_nothing_is_lost_or_charged_twice_when_the_gateway_is_killed(home,
     await one_round(home, 20, figure)
 
 
-@pytest.mark.prove
 async def test_nothing_is_lost_or_charged_twice_over_many_kills(home, figure, counts):
     states = Counter()
     for _ in range(counts.rounds):

@@ -14,6 +14,8 @@ from tests.films import film
 from tests.following_tasks import ended_task
 from tests.patience import wait_until
 
+pytestmark = pytest.mark.prove
+
 VIDEOS = "/api/v1/videos/generations"
 HORSE, PRO, TURBO = "happy-horse-1.0", "vidu-q3-pro", "vidu-q3-turbo"
 PATIENCE = 30.0

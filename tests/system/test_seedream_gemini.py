@@ -14,6 +14,8 @@ from PIL import Image
 from tests.fix_fleet import CREDENTIAL, running_upstreams
 from tests.fix_gateway import ROOT, running
 
+pytestmark = pytest.mark.prove
+
 GEMINI, SEEDREAM = "gemini-3.1-flash-image", "seedream-5.0-lite"
 PRICES = {GEMINI: 84, SEEDREAM: 31}
 CREDITS = 10_000

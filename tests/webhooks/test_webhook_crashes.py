@@ -17,6 +17,8 @@ from tests.fix_gateway import ROOT
 from tests.webhooks.posting_office import Desk, open_desk, working
 from tests.webhooks.receiving import Receiver, hangs, says
 
+pytestmark = pytest.mark.prove
+
 
 @asynccontextmanager
 async def dying(url: str, receiver: str, how: str) -> AsyncIterator[str]:
