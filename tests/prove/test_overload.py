@@ -164,7 +164,8 @@ async def test_a_refusal_costs_a_fifth_of_a_served_request_at_most(counts, figur
             assert set(found.by_status) <= {401, 503}
     figure("CPU of a served small image, us", [1e6 * value for value in served])
     figure("CPU of a refusal, us", [1e6 * value for value in refused])
-    assert median(refused) <= median(served) / 5
+    if counts.judges_speed:
+        assert median(refused) <= median(served) / 5
 
 
 async def test_a_greedy_key_costs_a_modest_one_next_to_nothing(counts, figure):
