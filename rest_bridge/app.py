@@ -73,10 +73,11 @@ class Bridge:
         """The whole answer to a request that is turned away for who sends it; else None.
 
         Under overload most requests are: each costs a fraction of what an exchange costs, and
-        none a line in the log (the metrics count them).
+        none a line in the log (the metrics count them). Not for HEAD; paths with arguments are
+        looked at later.
         """
         routes = self._routes.fixed(path)
-        route = routes.get(method) if routes is not None and method != "HEAD" else None
+        route = None if routes is None else routes.get(method)
         if route is None:
             return None
         found = dict(headers)
@@ -109,7 +110,8 @@ class Bridge:
                 metadata={"allow": allowed},
             )
         exchange.endpoint = route.template
-        self._glance(exchange, route)
+        if arguments or not exchange.connection.is_welcome:
+            self._glance(exchange, route)
         if method in arguments:
             exchange.arguments = dict(arguments[method])
         await route.handler(exchange)

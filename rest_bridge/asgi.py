@@ -20,12 +20,14 @@ class Connection:
     server that calls `close`, the caller counts as present for ever.
     """
 
-    __slots__ = ("arrived", "lost", "on_lost")
+    __slots__ = ("arrived", "is_welcome", "lost", "on_lost")
 
     def __init__(self) -> None:
         self.lost = False
         self.arrived = False
         """Whether the whole request is here: then reading its body never waits."""
+        self.is_welcome = False
+        """Whether it was found already that the request is not turned away for who sends it."""
         self.on_lost: Callable[[], object] | None = None
         """Called once, from the event loop, when the connection closes."""
 

@@ -201,7 +201,7 @@ class HardenedProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._host_seen = False
         self._turned_away = False
-        self._connection.arrived = False
+        self._connection.arrived = self._connection.is_welcome = False
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -256,10 +256,12 @@ class HardenedProtocol(HttpToolsProtocol):
         """Answer a request that is refused for who sends it, without a task or an exchange."""
         active = self._active
         is_behind = self.pipeline or (active is not None and not active.response_complete)
-        if is_behind or self.expect_100_continue:
+        method = self.scope["method"]
+        if is_behind or self.expect_100_continue or method == "HEAD":
             return False  # the application refuses it as well, in its turn
-        answer = self._shared.early(self.scope["method"], self.scope["path"], self.headers)
+        answer = self._shared.early(method, self.scope["path"], self.headers)
         if answer is None:
+            self._connection.is_welcome = True
             return False
         self._turned_away = True
         self._close_after_message = not keep_alive

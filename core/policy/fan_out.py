@@ -35,14 +35,17 @@ Output = Preview | Sound | Final | Hosted
 def part_of(ask: Ask, indices: Sequence[int]) -> Ask:
     """What a call is asked for that makes the outputs *indices* of *ask*.
 
-    A seed counts up from output to output: the same one would make the same image again.
+    A seed counts up from output to output: the same one would make the same image again. Where
+    what is left lies between what was made, it counts on from beyond all of them.
     """
     if len(indices) == ask.count:
         return ask
     seed = ask.parameters.get("seed")
     if not isinstance(seed, int) or seed < 0:
         return replace(ask, count=len(indices))
-    parameters = {**ask.parameters, "seed": (seed + indices[0]) % SEEDS}
+    is_gapped = indices[-1] - indices[0] >= len(indices)
+    begin = seed + indices[0] + (ask.count if is_gapped else 0)
+    parameters = {**ask.parameters, "seed": begin % SEEDS}
     return replace(ask, count=len(indices), parameters=parameters)
 
 

@@ -123,3 +123,24 @@ async def test_a_caller_with_little_time_is_not_kept_waiting_for_a_core_that_say
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "still_running"
     assert answer.headers["x-reapi-generation"].startswith("gen_")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/models"), ("HEAD", "/healthz"), ("GET", "/v1/models/gpt-image-2")],
+)
+async def test_who_is_welcome_is_looked_at_once(
+    start_bridge: StartBridge, method: str, path: str
+) -> None:
+    seen: list[tuple[str, bool]] = []
+    bridge = await start_bridge(turned_away=turning_away(BUSY, seen))
+    await bridge.http.request(method, path)
+
+    assert seen == [(GOOD_KEY, False)]
+
+
+async def test_a_head_that_is_turned_away_has_no_body(start_bridge: StartBridge) -> None:
+    bridge = await start_bridge(turned_away=lambda credential, starts: BUSY)
+    answers = [await bridge.http.head("/healthz") for _ in range(2)]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(503, b"")] * 2

@@ -239,3 +239,15 @@ def test_no_hedge_once_the_caller_has_seen_something_or_for_what_makes_fewer() -
     failover.delivered()
 
     assert failover.hedge(0.0) is None
+
+
+@given(st.integers(2, 10), st.data())
+def test_what_is_asked_again_repeats_no_seed_of_what_was_made(count: int, data: Any) -> None:
+    """Also where what is missing lies between what was made."""
+    missing = tuple(sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1))))
+    part = part_of(ask(count, seed=7), missing)
+    begin = part.parameters["seed"]
+    assert isinstance(begin, int)
+    again = {begin + place for place in range(len(missing))}
+
+    assert again.isdisjoint({7 + index for index in range(count) if index not in missing})
