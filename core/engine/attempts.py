@@ -145,11 +145,16 @@ class Attempts:
             and not lane.is_hedged
             and attempt.channel.dialect not in JOB_DIALECTS
         ):
-            discard = self._mirror.discard
+            discard, epoch = self._mirror.discard, lane.course.entry.owner_epoch
             race = Race(
-                lane, self._once, self._note, lambda made: discard(made.kept), self._emit, self._now
+                lane,
+                self._once,
+                self._note,
+                lambda made: discard(made.kept),
+                self._emit,
+                self._now,
+                partial(self._holds, epoch),
             )
-            race.holds = lambda: self._holds(lane.course.entry.owner_epoch)
             return await race.run(attempt)
         return await self._once(lane, attempt, Timing(lane.shard))
 
@@ -306,7 +311,7 @@ class Attempts:
 
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
-        self._check_lease(lane)
+        self._check_lease(lane)  # again: a race begins its attempts later, in tasks of their own
         taken, channel, wanted = Taken(), attempt.channel, len(lane.indices)
         ask = part_of(lane.ask, lane.indices)
         budget = attempt.deadlines.total if attempt.is_cut else None

@@ -2,19 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 
 from core.body import Body
-from core.engine.course import Course, Lane, Made, Tried
-from core.engine.events import Live
-from core.engine.hedging import Race
 from core.errors import Fault, UpstreamError
 from core.log import CostLost, HedgeEnded
 from core.model import AttemptState, Final, Preview, Report
-from core.policy.failover import Failover, Plan
 from tests.core.hedged import (
     OPERATION,
     PRICE,
@@ -22,10 +16,12 @@ from tests.core.hedged import (
     A,
     B,
     C,
+    both_asked,
     hedges,
     hedging,
     losses,
     measured,
+    raced,
     records,
 )
 from tests.fix_core import DELIVERY, PNG, build_core, served
@@ -84,8 +80,7 @@ async def test_a_hedge_that_loses_costs_the_operator_and_not_its_channel_s_healt
     core.upstream.play(A, (slow, *DELIVERY))
     core.upstream.play(B, (asyncio.Event(), *DELIVERY))
     call = asyncio.ensure_future(generate(channel, start()))
-    while len(core.upstream.asked) < 2:
-        await asyncio.sleep(0.001)
+    await both_asked(core)
     slow.set()
     events = await call
 
@@ -101,8 +96,7 @@ async def test_two_that_deliver_in_the_same_moment_are_one_charge_and_one_loss(c
     core.upstream.play(A, (both, *DELIVERY))
     core.upstream.play(B, (both, *DELIVERY))
     call = asyncio.ensure_future(generate(channel, start()))
-    while len(core.upstream.asked) < 2:
-        await asyncio.sleep(0.001)
+    await both_asked(core)
     both.set()
     events = await call
 
@@ -207,8 +201,7 @@ async def test_a_process_that_stops_ends_both_and_books_no_loss(channel, core):
     core.upstream.play(A, (asyncio.Event(),))
     core.upstream.play(B, (asyncio.Event(),))
     call = asyncio.ensure_future(generate(channel, start()))
-    while len(core.upstream.asked) < 2:
-        await asyncio.sleep(0.001)
+    await both_asked(core)
     await core.engine.stop(SECONDS)
     events = await call
 
@@ -223,8 +216,7 @@ async def test_a_caller_who_leaves_ends_both_where_that_is_free(channel, core, i
     core.upstream.play(A, (gate, *DELIVERY))
     core.upstream.play(B, (gate, *DELIVERY))
     call = asyncio.ensure_future(generate(channel, start()))
-    while len(core.upstream.asked) < 2:
-        await asyncio.sleep(0.001)
+    await both_asked(core)
     (id_,) = core.engine._live
     await core.engine.cancel(core.gate.caller, id_)
     if is_billed:
@@ -270,30 +262,10 @@ async def test_an_answer_of_which_one_output_has_come_is_not_hedged(channel, cor
 
 
 async def test_what_a_late_loser_copied_is_removed(core):
-    made = [Made(name, (), (), Report(), kept=()) for name in (A, B)]
-    both, discarded = asyncio.Event(), []
-    plan = Plan(hedging().routes["gpt-image-2"], OPERATION, key="k")
+    async def finish(lane, attempt):
+        pass
 
-    async def once(lane, attempt, timing):
-        await both.wait()
-        return Tried(attempt, timing, made[attempt.number - 1])
-
-    async def discard(late):
-        discarded.append(late)
-
-    with Failover(core.fleet, plan) as failover:
-        now = core.engine._now
-        first = failover.next_channel(now())
-        course = Course(now(), SimpleNamespace(mark=uuid4()))
-        live = Live(core.account, core.account, 7)
-        lane = Lane(SimpleNamespace(model="gpt-image-2"), live, course, failover, (0,))
-        race = Race(lane, once, None, discard, core.emitted.append, now)
-        running = asyncio.ensure_future(race.run(first))
-        while len(race.runners) < 2:
-            await asyncio.sleep(0.001)
-        both.set()
-        tried = await running
-        failover.succeeded(tried.attempt, now())
+    made, tried, discarded, course = await raced(core, finish)
 
     assert tried.made is made[0]
     assert discarded == [made[1]]

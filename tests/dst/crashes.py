@@ -37,7 +37,7 @@ def main() -> int:
             try:
                 World(seed, base, crash_at=step).run()
                 runs += 1
-            except Exception:
+            except Exception:  # any failure at all breaks the seed
                 print(f"seed {seed} killed at step {step} broke:", *BROKEN, traceback.format_exc())
                 return 1
     print(f"{taken} worlds, {runs} crashes")

@@ -182,7 +182,7 @@ class Database:
             answer = await self._worked(work)
         await asyncio.sleep(self._rng.choice((0.0005, 0.001)))
         if not done.done():
-            error, found = answer  # type: ignore[misc]
+            error, found = answer
             if error is not None:
                 done.set_exception(error)
             else:
@@ -192,7 +192,7 @@ class Database:
         self.asked += 1
         try:
             return None, await work()
-        except Exception as error:
+        except Exception as error:  # whatever it is goes to whoever waits
             return error, None
         finally:
             self.asked -= 1

@@ -126,7 +126,7 @@ def _parts(rng: random.Random) -> None:
         law(part is ask, "what is whole is asked as it is")
     law(part.count == len(indices), "a part is asked for its own outputs")
     counts_up = isinstance(seed, int) and seed >= 0
-    expected = {**given, "seed": (seed + first) % SEEDS} if counts_up else given  # type: ignore[operator]
+    expected = {**given, "seed": (seed + first) % SEEDS} if counts_up else given
     law(dict(part.parameters) == expected, "outputs have seeds of their own")
     for index in (-1, 0, len(indices) - 1, len(indices)):
         found = fan_out.placed(Final(index, Body(b"")), indices)
@@ -245,7 +245,7 @@ def _eligible(rng: random.Random, needs: Needs, able: Any) -> None:
         return
     sparing = [each for each in (able, twin) if not each.bills_on_refusal]
     expected = sparing if careful and sparing else [able, twin]
-    law(list(found) == expected, "who has cost enough is kept from who bills for refusals")  # type: ignore[call-overload]
+    law(list(found) == expected, "who has cost enough is kept from who bills for refusals")
 
 
 def _relied(ask: Ask) -> dict[str, str]:
@@ -341,7 +341,7 @@ def _two_choices(channels: Any) -> None:
     for one in range(3):
         for other in range(2):
             draws = iter(((one + 0.5) / 3, (other + 0.5) / 2))
-            found: Any = choose(three, book, "x", 0.0, lambda draws=draws: next(draws))  # type: ignore[misc]
+            found: Any = choose(three, book, "x", 0.0, lambda draws=draws: next(draws))
             wins[found.channel.name] += 1
     for closed, full, why in ((2, 1, Why.FULL), (3, 0, Why.CLOSED), (1, 2, Why.FULL)):
         book.closed = frozenset([each.name for each in three[:closed]])

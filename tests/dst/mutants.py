@@ -52,7 +52,7 @@ def mutants(source: str) -> Iterator[Mutant]:
             twin = next(each for each in ast.walk(other) if _id(each) == _id(node))
             change(twin, other)
             ast.fix_missing_locations(other)
-            line: int = node.lineno  # type: ignore[attr-defined]
+            line: int = node.lineno
             yield Mutant(line, where, what, ast.unparse(other))
 
 
@@ -72,14 +72,14 @@ def _places(node: ast.AST, where: str) -> Iterator[tuple[ast.AST, str]]:
 
 def _mark(tree: ast.AST) -> None:
     for number, node in enumerate(ast.walk(tree)):
-        node.number = number  # type: ignore[attr-defined]
+        node.number = number
 
 
 def _id(node: ast.AST) -> int:
     return getattr(node, "number", -1)
 
 
-def _changes(node: ast.AST):  # noqa: PLR0912  # type: ignore[no-untyped-def] - a table
+def _changes(node: ast.AST):  # noqa: PLR0912 - a table
     match node:
         case ast.Compare(ops=[op, *_]) if type(op) in FLIPS:
             for flip in FLIPS[type(op)]:
@@ -125,7 +125,7 @@ def _is_type(node: ast.BinOp) -> bool:
     return isinstance(node.op, ast.BitOr)
 
 
-def _setter(name: str, index: int | None, value: object):  # type: ignore[no-untyped-def]
+def _setter(name: str, index: int | None, value: object):
     def change(twin: ast.AST, tree: ast.AST) -> None:
         if index is None:
             setattr(twin, name, value)
@@ -135,7 +135,7 @@ def _setter(name: str, index: int | None, value: object):  # type: ignore[no-unt
     return change
 
 
-def _replaced(make):  # type: ignore[no-untyped-def]
+def _replaced(make):
     def change(twin: ast.AST, tree: ast.AST) -> None:
         for parent in ast.walk(tree):
             for name, child in ast.iter_fields(parent):

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ class Spell:
         return FINE
 
 
-class Provider:
+class Provider(ABC):
     """One account at a provider: a channel. A subclass answers."""
 
     def __init__(
@@ -85,8 +86,9 @@ class Provider:
                 await asyncio.Event().wait()
         return Serving(self)
 
+    @abstractmethod
     async def answer(self, request: Request, peer: "Serving") -> None:
-        raise NotImplementedError
+        """Answer one request, or break off."""
 
 
 class Serving(asyncio.Protocol):

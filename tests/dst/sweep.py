@@ -33,7 +33,7 @@ def run(seed: int, base: Catalogue) -> str:
             STORY[:] = world.story()
         if seed % CROWDS == 0:
             Crowd(seed).run()
-    except Exception:
+    except Exception:  # any failure at all breaks the seed, and the next ones run on
         return "".join([*BROKEN, "\n", traceback.format_exc()])
     return ""
 

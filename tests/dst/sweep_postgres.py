@@ -27,7 +27,7 @@ async def sweep(loop: HybridLoop, url: str, first: int, count: int) -> int:
                 loop.failures.clear()
                 loop.is_waiting = lambda: bool(world.database.asked)  # noqa: B023 (until the next)
                 await world.judged()
-            except Exception:
+            except Exception:  # any failure at all breaks the seed, and the next ones run on
                 failed += 1
                 print(
                     f"seed {seed} broke over PostgreSQL:\n", *BROKEN, "\n", traceback.format_exc()
@@ -46,7 +46,7 @@ def main() -> int:
     loop = HybridLoop()
     failed = loop.run_until_complete(sweep(loop, url, first, count))
     for task in asyncio.all_tasks(loop):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        task._log_destroy_pending = False
     loop.close()
     print(f"{count} seeds, {failed} broke, {time.monotonic() - begun:.1f} s")
     return 1 if failed else 0

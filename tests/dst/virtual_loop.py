@@ -63,7 +63,7 @@ class Process:
         if self.steps in self._stalls:
             self.stalled += 1
             self._waiting = [handle]
-            loop: Any = handle._loop  # type: ignore[attr-defined]
+            loop: Any = handle._loop
             seconds = self._stalls[self.steps]
             loop.call_later(seconds, self._goes_on, loop, context=outside())
             return False
@@ -91,9 +91,9 @@ class Process:
         self.is_dead = True
         for task in list(self.tasks):
             if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                task._log_destroy_pending = False
                 with suppress(BaseException):
-                    task.get_coro().close()  # type: ignore[union-attr]
+                    task.get_coro().close()
 
     def context(self) -> Context:
         """A context in which everything belongs to it."""
@@ -163,9 +163,9 @@ class Simulated(base_events.BaseEventLoop):
 
     def _asyncgen_finalizer_hook(self, agen: Any) -> None:
         if agen.ag_running:  # in the middle of a step that its process will never end
-            self._asyncgens.discard(agen)  # type: ignore[attr-defined]
+            self._asyncgens.discard(agen)
         else:
-            super()._asyncgen_finalizer_hook(agen)  # type: ignore[misc]
+            super()._asyncgen_finalizer_hook(agen)
 
     def time(self) -> float:
         return self.now
