@@ -104,7 +104,8 @@ class Parameters:
     def refuse(self, *names: str) -> None:
         """Refuse parameters that the model does not take, unless they ask for nothing."""
         for name in names:
-            if self._values.get(name) not in {None, False}:
+            value = self._values.get(name)
+            if value is not None and value is not False:
                 raise invalid(
                     name, "the model does not support it", "InvalidParameter.UnsupportedParameter"
                 )

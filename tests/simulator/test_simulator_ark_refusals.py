@@ -142,6 +142,7 @@ async def test_a_right_image_call_is_taken(ark: Simulator, ark_caller: ArkCaller
         ({"seed": 1 << 32}, "InvalidParameter", "seed"),
         ({"frames": 57}, "InvalidParameter.UnsupportedParameter", "frames"),
         ({"camera_fixed": True}, "InvalidParameter.UnsupportedParameter", "camera_fixed"),
+        ({"draft": []}, "InvalidParameter.UnsupportedParameter", "draft"),
         ({"service_tier": "flex"}, "InvalidParameter", "service_tier"),
         ({"execution_expires_after": 60}, "InvalidParameter", "execution_expires_after"),
         ({"callback_url": "ftp://example.org"}, "InvalidParameter", "callback_url"),
