@@ -114,7 +114,11 @@ def _channels(
     for name, served in sorted(models.items()):
         known = catalogue.get(name)
         if known is None:
-            print(f"reapi: channel {name} is not in the catalogue any more", file=sys.stderr)
+            print(
+                f"reapi: channel {name} is not in the catalogue that this command reads: "
+                "recorded without priority and weight (of a demo gateway: add --demo)",
+                file=sys.stderr,
+            )
             yield TracedChannel(name, tuple(served))
             continue
         yield TracedChannel(

@@ -117,7 +117,8 @@ async def test_a_channel_that_is_gone_from_the_catalogue_is_told(
     await record(settings, DAY, demo=True)
 
     assert capsys.readouterr().err == (
-        "reapi: channel openai-gone is not in the catalogue any more\n"
+        "reapi: channel openai-gone is not in the catalogue that this command reads: "
+        "recorded without priority and weight (of a demo gateway: add --demo)\n"
     )
 
 
