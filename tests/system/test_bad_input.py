@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests import books
+from tests.fix_gateway import running
 from tests.malformed import EDITS, GENERATIONS, GOOD, KEY_MARK, malformed, posted, request
 from tests.patience import wait_until
 
@@ -113,6 +114,16 @@ class Caller:
 
     def count(self, *wanted):
         return sum(count for (_, status), count in self.statuses.items() if status in wanted)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    """A gateway whose channels nobody else has made fail: each call upstream is one that was paid."""
+    with running(tmp_path_factory.mktemp("bad-input")) as started:
+        started.settings(image="tiny")
+        yield started
+        assert started.stop() == 0
+        assert "Traceback" not in started.log
 
 
 @pytest.fixture
