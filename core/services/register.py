@@ -57,25 +57,24 @@ _SHAPES: Final[Mapping[tuple[bool, bool], Callable[..., Handler]]] = {
 class Services:
     """The contract, served by the servicers that are built."""
 
-    def __init__(self, **built: object) -> None:
-        """*built* maps names of services to objects with methods of the RPCs' names."""
-        self._built = built
-        unknown = [
-            f"{service}.{name}"
-            for service, servicer in built.items()
-            for name in dir(servicer)
-            if name[0].isupper() and name not in SERVICES[service].methods_by_name
-        ]
-        if unknown:
-            raise LookupError(f"not in the contract: {', '.join(unknown)}")
+    def __init__(self, **built: object | tuple[object, ...]) -> None:
+        """*built* maps names of services to objects with methods of the RPCs' names.
+
+        A service may be built of several objects, each with some of its methods.
+        """
+        self._built: dict[str, dict[str, Behaviour]] = {
+            service: _behaviours(
+                service, servicers if isinstance(servicers, tuple) else (servicers,)
+            )
+            for service, servicers in built.items()
+        }
 
     def register(self, server: aio.Server) -> None:
         """Add all of the contract to *server*."""
         for name, service in SERVICES.items():
-            servicer = self._built.get(name)
+            built = self._built.get(name, {})
             handlers = {
-                method.name: _handler(method, getattr(servicer, method.name, None))
-                for method in service.methods
+                method.name: _handler(method, built.get(method.name)) for method in service.methods
             }
             generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
             server.add_generic_rpc_handlers((generic,))
@@ -85,6 +84,19 @@ def reflect(server: aio.Server) -> None:
     """Let tools discover the contract (grpc.reflection)."""
     names = [service.full_name for service in SERVICES.values()]
     enable_server_reflection((*names, SERVICE_NAME), server)
+
+
+def _behaviours(service: str, servicers: tuple[object, ...]) -> dict[str, Behaviour]:
+    """The methods of all *servicers*; raises LookupError for one too many."""
+    found: dict[str, Behaviour] = {}
+    for servicer in servicers:
+        for name in filter(lambda name: name[0].isupper(), dir(servicer)):
+            if name not in SERVICES[service].methods_by_name:
+                raise LookupError(f"not in the contract: {service}.{name}")
+            if name in found:
+                raise LookupError(f"built twice: {service}.{name}")
+            found[name] = getattr(servicer, name)
+    return found
 
 
 def _handler(method: MethodDescriptor, behaviour: Behaviour | None) -> Handler:
