@@ -36,6 +36,8 @@ def test_a_retryable_status_is_marked_where_a_retry_cannot_help() -> None:
     assert marked == {
         "INSUFFICIENT_CREDITS",
         "BUDGET_EXCEEDED",
+        "ACCOUNT_IN_DEBT",
+        "CONFLICT",
         "RESULT_NOT_RETAINED",
         "STILL_RUNNING",
         "DEADLINE_EXCEEDED",
