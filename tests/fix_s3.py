@@ -103,6 +103,7 @@ def _arguments(folder: Path, ports: list[int]) -> list[str]:
         f"-bucket={NAME}",
         *(f"-{name}={port}" for name, port in flags.items()),
         "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-s3.autoCreateBucket=false",
         "-webdav=false",
         "-admin.ui=false",
