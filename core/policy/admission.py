@@ -12,8 +12,8 @@ them:
 - who finds no room waits in the queue of its own key, and the keys take turns (fair queueing:
   RFC 8290 4). A key that has less than its share at work does not wait at all: who asks for
   little never waits behind one that asks for much;
-- a key whose oldest request has waited too long gets no more of them in: a burst is not
-  overload, a queue that stays is (RFC 8289 3).
+- a key whose oldest request has waited too long gets no more of them in, and of a queue that
+  stays much less is too long: a burst is not overload, a queue that stays is (RFC 8289 3).
 
 Refusing costs microseconds, however many wait. Times are seconds of one monotonic clock.
 """
@@ -41,12 +41,26 @@ STEP = 0.25
 SAMPLES = 16
 """About so many requests make the average of a time."""
 PATIENCE = 2.0
-"""How long a key's oldest request may wait. A closed loop of twice the requests that are served
-in a second still gets in; an image takes ten seconds or more."""
+"""How long a key's oldest request may wait: a burst of twice the requests that are served in a
+second still gets in; an image takes ten seconds or more."""
+STANDING = 1.0
+"""A queue that was not empty for so long is no burst."""
+BRIEF = 0.5
+"""How long its oldest request may wait then: enough for work to be there at any moment, and no
+more, for waiting makes nothing faster. What waits also costs: memory, connections, attention."""
 SLOW_READ = 0.25
 """A body or file that is not here by then comes slowly: it counts again once it is here."""
 STUCK = 1.0
 """Who is at work for so long waits for a database or a bucket, and keeps nobody out."""
+
+
+class _Queue(deque["Ticket"]):
+    """Those of one key that wait, in order of arrival; never empty."""
+
+    def __init__(self, first: "Ticket") -> None:
+        super().__init__((first,))
+        self.since = first.arrived
+        """When it began."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +91,7 @@ class Gate:
         """In the order in which they began."""
         self._shares: Counter[Hashable] = Counter()
         """How many of each key are at work; none is zero."""
-        self._queues: dict[Hashable, deque[Ticket]] = {}
+        self._queues: dict[Hashable, _Queue] = {}
         """By key, in the order of their turns; none is empty."""
         self._time = 0.0
         """How long requests are at work now."""
@@ -107,7 +121,10 @@ class Gate:
     def refuses(self, flow: Hashable, now: float) -> bool:
         """Whether a request of *flow* would be turned away."""
         queue = self._queues.get(flow)
-        return queue is not None and now - queue[0].arrived > PATIENCE
+        if queue is None:
+            return False
+        patience = BRIEF if now - queue.since > STANDING else PATIENCE
+        return now - queue[0].arrived > patience
 
     def arrive(self, flow: Hashable, now: float) -> Ticket | None:
         """Take a place, at work or in the queue; None is a refusal."""
@@ -121,7 +138,7 @@ class Gate:
         ticket.is_queued = True
         queue = self._queues.get(flow)
         if queue is None:
-            self._queues[flow] = deque((ticket,))
+            self._queues[flow] = _Queue(ticket)
         else:
             queue.append(ticket)
         return ticket

@@ -10,7 +10,7 @@ from core.caller import Caller
 from core.engine.admission import Admission
 from core.errors import GatewayError, Reason
 from core.log import Event, RequestShed
-from core.policy.admission import PATIENCE, START, Strangers
+from core.policy.admission import PATIENCE, STANDING, START, Strangers
 
 LIMITED = GatewayError(
     Reason.RATE_LIMIT_EXCEEDED,
@@ -58,7 +58,7 @@ async def test_time_that_passes_while_a_turn_is_asked_for_is_no_defect(
     for _ in range(int(START)):
         await admission.turn(admission.enter("a"))
     first = await begun(admission, "a")
-    clock.now, clock.step = PATIENCE, 0.001
+    clock.now, clock.step = STANDING, 0.001
     second, third = await begun(admission, "a"), await begun(admission, "a")
 
     assert not second.done()

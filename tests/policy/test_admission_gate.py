@@ -7,7 +7,18 @@ from itertools import count
 import pytest
 
 from core.policy import admission
-from core.policy.admission import FEWEST, MOST, PATIENCE, SLOW_READ, START, STUCK, Gate, Strangers
+from core.policy.admission import (
+    BRIEF,
+    FEWEST,
+    MOST,
+    PATIENCE,
+    SLOW_READ,
+    STANDING,
+    START,
+    STUCK,
+    Gate,
+    Strangers,
+)
 
 
 def begun(gate: Gate, flow: str, now: float = 0.0) -> admission.Ticket:
@@ -87,10 +98,21 @@ def test_a_burst_waits_and_a_queue_that_stays_is_refused() -> None:
     for _ in range(2_000):
         assert gate.arrive("greedy", PATIENCE) is not None
 
-    assert not gate.refuses("greedy", 2 * PATIENCE)
-    assert gate.arrive("greedy", 2 * PATIENCE + 0.01) is None
-    assert gate.arrive("modest", 2 * PATIENCE + 0.01) is not None
+    assert not gate.refuses("greedy", PATIENCE + STANDING)
+    assert gate.arrive("greedy", PATIENCE + STANDING + 0.01) is None
+    assert gate.arrive("modest", PATIENCE + STANDING + 0.01) is not None
     assert tickets
+
+
+def test_a_queue_that_stays_is_refused_much_earlier_only_while_its_oldest_waits_long() -> None:
+    gate, tickets = full()
+    gate.arrive("greedy", 0.0)
+    gate.arrive("greedy", STANDING)
+
+    assert gate.refuses("greedy", STANDING + 0.01)
+    gate.leave(tickets[0], STANDING + 0.01)  # the oldest begins; the next came a moment ago
+    assert not gate.refuses("greedy", STANDING + 0.02)
+    assert gate.refuses("greedy", STANDING + BRIEF + 0.01)
 
 
 def test_who_leaves_the_queue_is_not_admitted_later() -> None:
