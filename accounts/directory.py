@@ -7,7 +7,7 @@ and when PostgreSQL cannot be reached the caller gets an error, never a refusal.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ CACHE_SIZE: Final = 100_000
 
 _FIND = """
 SELECT k.key_id, k.account_id, k.secret_hmac, k.sandbox, k.revoked_at IS NOT NULL,
-       k.expires_at, a.suspended_at IS NOT NULL
+       k.expires_at, a.suspended_at IS NOT NULL, k.scopes
   FROM api_key k JOIN account a USING (account_id)
  WHERE k.public_id = %s
 """
@@ -45,6 +45,8 @@ class KeyRow:
     expires_at: datetime | None
     suspended: bool
     """The account may not use it."""
+    scopes: Sequence[str]
+    """What it may do; empty: everything."""
 
 
 class KeyDirectory:

@@ -12,6 +12,8 @@ class KeyUse:
 
     account_id: UUID
     key_id: UUID
+    model: str = ""
+    """What it asks for; empty where that is no model, which every key may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ class KeyRefused:
     problem: KeyProblem
 
 
+@dataclass(frozen=True, slots=True)
+class ModelNotAllowed:
+    """The key has a list of models, and this is none of them."""
+
+    model: str
+
+
+LimitsRefusal = KeyRefused | ModelNotAllowed | LimitExceeded
 MINUTE_US = 60_000_000
 
 
@@ -82,6 +92,8 @@ class KeyState:
     requests_per_minute: int
     concurrency: int
     problem: KeyProblem | None = None
+    allowed_models: tuple[str, ...] = ()
+    """Empty: all of them."""
 
 
 class LimitsBook:
@@ -106,7 +118,7 @@ class LimitsBook:
         key = self.keys.get((part.account_id, part.key_id))
         return None if key is None else self._allowance(key)
 
-    def refusal(self, part: KeyUse | KeyRelease) -> KeyRefused | LimitExceeded | None:
+    def refusal(self, part: KeyUse | KeyRelease) -> LimitsRefusal | None:
         if isinstance(part, KeyRelease):
             return None
         key = self.keys.get((part.account_id, part.key_id))
@@ -114,6 +126,8 @@ class LimitsBook:
             return KeyRefused(KeyProblem.UNKNOWN)
         if key.problem is not None:
             return KeyRefused(key.problem)
+        if key.allowed_models and part.model and part.model not in key.allowed_models:
+            return ModelNotAllowed(part.model)
         interval = MINUTE_US // key.requests_per_minute
         early = self._taken_us(key) + interval - interval * key.requests_per_minute
         if early > 0:

@@ -15,6 +15,7 @@ class MemoryKey:
     concurrency: int
     expires_us: int | None = None
     revoked_us: int | None = None
+    allowed_models: tuple[str, ...] = ()
     tat_us: int = 0
     in_flight: int = 0
 
@@ -48,4 +49,4 @@ class MemoryLimits:
             key.revoked_us, key.expires_us, self.suspended.get(account_id), now_us
         )
         limits = (key.requests_per_minute, key.concurrency)
-        return KeyState(key.tat_us, key.in_flight, *limits, problem)
+        return KeyState(key.tat_us, key.in_flight, *limits, problem, key.allowed_models)

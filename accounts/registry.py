@@ -7,6 +7,9 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 NAME_LENGTH = 100
+RATE = 600
+CONCURRENCY = 50
+"""What a key may do in a minute, and at once, where nobody says otherwise."""
 
 _ACCOUNT = "INSERT INTO account (account_id, name) VALUES (%s, %s)"
 _KEY = """
@@ -28,8 +31,8 @@ class NewKey:
     public_id: str
     digest: bytes = field(repr=False)
     name: str = "default"
-    requests_per_minute: int = 600
-    concurrency: int = 50
+    requests_per_minute: int = RATE
+    concurrency: int = CONCURRENCY
     sandbox: bool = False
 
 

@@ -19,6 +19,7 @@ import uvloop
 from bench.bridge import Bridge, bridging, command_of
 from bench.faults import HANG_SECONDS, fault_rows, models
 from bench.gateway import DEFAULT_COMMAND, Cores, Gateway, GatewayError, serving
+from bench.ledger import ledger_rows
 from bench.load import LoadError, find_wrk
 from bench.nginx import NginxError, find_nginx, proxying
 from bench.overlay import overlay, videos
@@ -114,8 +115,13 @@ async def _measure(plan: Plan, command: Sequence[str], outputs_in: Path | None) 
         _say(sentence)
     results = Results()
     async with AsyncExitStack() as stack:
-        stack.enter_context(running_on(where.rest))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="reapi-bench-")))
+        if "ledger" in plan.groups:
+            # With both cores, as it runs.
+            results.ledger = await ledger_rows(folder, plan.runs, plan.seconds, _say)
+            if set(plan.groups) == {"ledger"}:
+                return results
+        stack.enter_context(running_on(where.rest))
         elsewhere = TemporaryDirectory(prefix="reapi-bench-", dir=outputs_in or folder)
         outputs = Path(stack.enter_context(elsewhere))
         url = await stack.enter_async_context(_static_upstream())

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from bench.figures import Figures, Floor, added, at_least, at_most, by_cpu, ratio
-from bench.rows import Results, Row, Target
+from bench.figures import MICRO, Figures, Floor, added, at_least, at_most, by_cpu, ratio
+from bench.rows import WARM_SECONDS, Pace, Results, Row, Target
 
 MEBI = 1024 * 1024
 LIMITED_BELOW = 0.85
@@ -35,6 +35,12 @@ def floors(results: Results) -> list[Floor]:
             3,
         ),
         at_most("memory (PSS) at rest", "MB", None if memory is None else memory / MEBI, 150),
+        at_least(
+            "ledger alone, slowest case",
+            "/s",
+            min((pace.per_second for pace in results.ledger), default=None),
+            10_000,
+        ),
     ]
 
 
@@ -45,6 +51,8 @@ def report(results: Results) -> str:
         parts.append(_table([_HEAD, *_rows(results)]))
     if results.faults:
         parts.append(_table([*_fault_rows(results)]))
+    if results.ledger:
+        parts.append(_table([*_ledger_rows(results.ledger)]))
     parts.append(_table([*_memory_rows(results)]))
     parts.append(_table([*_floor_rows(floors(results))]))
     parts.extend(_remarks(results))
@@ -88,6 +96,28 @@ def _fault_rows(results: Results) -> list[tuple[str, ...]]:
             _number(row.plain_p50_ms),
             _number(row.added_p50_ms),
             _number(row.added_p99_ms),
+        ))  # fmt: skip
+    return rows
+
+
+def _ledger_rows(paces: Sequence[Pace]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("ledger alone, durable", "per second", "holds", "settles", "refused", "p50 ms",
+         "client CPU µs", "database CPU µs"),
+    ]  # fmt: skip
+    for pace in paces:
+        # Half a second of warming up is in the CPU, and not among what was done.
+        each = pace.seconds / (pace.seconds + WARM_SECONDS) / max(1, pace.done) * MICRO
+        database = pace.database_cpu
+        rows.append((
+            pace.case.title,
+            f"{pace.per_second:,.0f}",
+            f"{pace.holds:,}",
+            f"{pace.settles:,}",
+            f"{pace.refused:,}",
+            _number(pace.p50_ms),
+            _number(pace.client_cpu * each, 0),
+            _number(None if database is None else database * each, 0),
         ))  # fmt: skip
     return rows
 
@@ -152,6 +182,10 @@ def as_json(results: Results, setting: Mapping[str, object]) -> dict[str, object
         ],
         "faults": {name: asdict(row) for name, row in results.faults.items()},
         "memory_pss_bytes": asdict(results.memory),
+        "ledger": [
+            asdict(pace) | {"per_second": pace.per_second, "title": pace.case.title}
+            for pace in results.ledger
+        ],
         "floors": [asdict(floor) for floor in floors(results)],
     }
 

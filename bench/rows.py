@@ -1,6 +1,6 @@
 """What is measured, how much of it, and what came out. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -80,7 +80,10 @@ ROWS = (
     Row("watch", "watch of an image", None, 1, Way.WATCH),
     Row("watch", "watch of an image", None, 16, Way.WATCH),
 )
-GROUPS = ("small", "large", "stream", "grpc", "video", "remote", "watch", "faults")
+GROUPS = ("small", "large", "stream", "grpc", "video", "remote", "watch", "faults", "ledger")
+
+WARM_SECONDS = 0.5
+"""Of the ledger, before what it does counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,44 @@ class Memory:
     settle_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A load on the ledger alone: how many processes, over how many accounts."""
+
+    accounts: int
+    processes: int
+
+    @property
+    def title(self) -> str:
+        where = "one hot account" if self.accounts == 1 else f"{self.accounts:,} accounts"
+        return f"{where}, {self.processes} process{'es' if self.processes > 1 else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the processes of one case did together."""
+
+    case: Case
+    seconds: float
+    holds: int
+    settles: int
+    refused: int
+    p50_ms: float
+    """Of a commit, with its wait for a batch."""
+    client_cpu: float
+    """Seconds, warming up included."""
+    database_cpu: float | None
+
+    @property
+    def done(self) -> int:
+        """Holds, settles and refusals."""
+        return self.holds + self.settles + self.refused
+
+    @property
+    def per_second(self) -> float:
+        return self.done / self.seconds
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that was measured."""
@@ -122,6 +163,7 @@ class Results:
     figures: dict[tuple[Row, Target], Figures] = field(default_factory=dict)
     faults: Mapping[str, Failover] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    ledger: Sequence[Pace] = ()
 
     def of(self, group: str, connections: int, target: Target) -> Figures | None:
         """The figures of one row, if it was measured."""

@@ -8,40 +8,43 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from billing.book import LedgerBook
+from billing.budgets_sql import lock_budgets, opened_budgets, written_budgets
 from billing.ledger import (
+    LEDGER_PARTS,
     Balance,
-    Credit,
-    Hold,
-    LedgerBook,
+    Clawback,
     LedgerPart,
-    Loss,
     Settle,
     Transfer,
     Void,
+    family,
 )
 
 _LOCK_BALANCES = """
-SELECT account_id, posted, pending
+SELECT account_id, posted, pending, debt
   FROM balance
  WHERE account_id = ANY ($1::uuid[])
  ORDER BY account_id
    FOR NO KEY UPDATE
 """
 _ROW = "t.account_id, t.id, t.kind, t.amount_micros, t.resolves, t.releases_micros"
-# What stands under the parts' own ids, for they may have been sent before; the holds that they
-# resolve; and what resolved these. Under the balance's lock nobody else changes any of it.
+# What stands under the parts' own ids, for they may have been sent before, and what was derived
+# from it; the holds that they resolve; and what resolved these. Under the balance's lock nobody
+# else changes any of it.
 _READ_TRANSFERS = f"""
 SELECT {_ROW}
-  FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, id)
-  JOIN transfer t ON t.account_id = x.account_id AND t.id = x.id
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS x (account_id, first, last)
+  JOIN transfer t ON t.account_id = x.account_id AND t.id BETWEEN x.first AND x.last
 UNION ALL
 SELECT {_ROW}
-  FROM unnest($3::uuid[], $4::uuid[]) AS x (account_id, id)
+  FROM unnest($4::uuid[], $5::uuid[]) AS x (account_id, id)
   JOIN transfer t ON t.account_id = x.account_id AND t.resolves = x.id
 """  # noqa: S608 (a constant of ours)
 _WRITE_BALANCES = """
-UPDATE balance b SET posted = x.posted, pending = x.pending
-  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS x (account_id, posted, pending)
+UPDATE balance b SET posted = x.posted, pending = x.pending, debt = x.debt
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+       AS x (account_id, posted, pending, debt)
  WHERE b.account_id = x.account_id
 """
 _WRITE_TRANSFERS = """
@@ -49,30 +52,38 @@ INSERT INTO transfer (account_id, id, kind, amount_micros, resolves, releases_mi
 SELECT x.*, statement_timestamp()
   FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::uuid[], $6::bigint[]) AS x
 """
-_BALANCE = "SELECT posted, pending FROM balance WHERE account_id = %s"
+_BALANCE = "SELECT posted, pending, debt FROM balance WHERE account_id = %s"
+_SPLIT = {Settle, Clawback}
+"""Parts that may become two transfers: the other one's amount belongs to what was asked."""
 
 
 class LedgerSql:
     """The ledger's part in a commit to PostgreSQL (a `storage.transaction.Participant`)."""
 
-    parts: tuple[type, ...] = (Hold, Settle, Void, Credit, Loss)
+    parts: tuple[type, ...] = LEDGER_PARTS
 
     def reads(self, parts: Sequence[LedgerPart]) -> Sequence[tuple[int, str, tuple[Any, ...]]]:
         accounts = list({part.account_id for part in parts})
         resolving = [part for part in parts if isinstance(part, (Settle, Void))]
         holders, holds = [p.account_id for p in resolving], [p.hold_id for p in resolving]
         owners = [*(part.account_id for part in parts), *holders]
-        ids = [*(part.transfer_id for part in parts), *holds]
+        first = [part.transfer_id for part in parts] + holds
+        last = first.copy()
+        for index, part in enumerate(parts):
+            if type(part) in _SPLIT:
+                first[index], last[index] = family(part.transfer_id)
         return [
+            (15, *lock_budgets(accounts, holds)),
             (20, _LOCK_BALANCES, (accounts,)),
-            (30, _READ_TRANSFERS, (owners, ids, holders, holds)),
+            (30, _READ_TRANSFERS, (owners, first, last, holders, holds)),
         ]
 
-    def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> LedgerBook:  # noqa: ARG002 (money knows no time)
-        balances, transfers = rows
+    def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> LedgerBook:
+        budgets, balances, transfers = rows
         return LedgerBook(
-            {account: Balance(posted, pending) for account, posted, pending in balances},
+            {account: Balance(*amounts) for account, *amounts in balances},
             (Transfer(*row) for row in transfers),
+            opened_budgets(budgets, now_us) if budgets else None,
         )
 
     def writes(self, book: LedgerBook) -> Sequence[tuple[str, tuple[Any, ...]]]:
@@ -82,7 +93,8 @@ class LedgerSql:
             balances = [book.balances[account] for account in accounts]
             posted = [balance.posted_micros for balance in balances]
             held = [balance.held_micros for balance in balances]
-            writes.append((_WRITE_BALANCES, (accounts, posted, held)))
+            debt = [balance.debt_micros for balance in balances]
+            writes.append((_WRITE_BALANCES, (accounts, posted, held, debt)))
         if book.written:
             rows = book.written
             columns = (
@@ -94,6 +106,8 @@ class LedgerSql:
                 [row.releases_micros for row in rows],
             )
             writes.append((_WRITE_TRANSFERS, columns))
+        if book.budgets is not None:
+            writes += written_budgets(book.budgets)
         return writes
 
 
@@ -104,7 +118,7 @@ class Balances:
         self._pool = pool
 
     async def balance(self, account_id: UUID) -> Balance | None:
-        """Posted and held; None for an account that is not there."""
+        """Posted, held and owed; None for an account that is not there."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_BALANCE, (account_id,))
             row = await cursor.fetchone()

@@ -15,6 +15,8 @@ class Caller:
     sandbox: bool = False
     """A test key: served by the simulator, for nothing."""
     admin: bool = False
+    scopes: frozenset[str] = frozenset()
+    """What its key may do (`accounts.granting.Scope`); empty: everything."""
 
 
 NOBODY = Caller(UUID(int=0), UUID(int=0))

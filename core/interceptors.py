@@ -22,6 +22,7 @@ from grpc import aio
 from core.caller import NOBODY, OPERATOR, Caller, enter_call
 from core.errors import GatewayError, Reason
 from core.log import CallEnded, Emit, defect
+from core.permissions import permit
 from core.status import DETAILS_KEY, code_of, to_status
 from storage.pool import StorageUnavailable
 
@@ -38,6 +39,7 @@ _OPEN = frozenset(
     {
         "/reapi.v1.GenerationService/ReadAsset",
         "/reapi.v1.BillingService/ListLedgerKeys",
+        "/reapi.v1.BillingService/IngestStripeEvent",
         "/reapi.v1.WebhookService/IngestProviderCallback",
         "/grpc.health.v1.Health/Check",
         "/grpc.health.v1.Health/Watch",
@@ -160,7 +162,9 @@ class Boundary(aio.ServerInterceptor):
                 "Only the operator may do this.",
                 metadata={"permission": "admin"},
             )
-        return await self._authenticator.authenticate(token)
+        caller = await self._authenticator.authenticate(token)
+        permit(method, caller)
+        return caller
 
     def _report(
         self, method: str, request_id: str, started: float, error: GatewayError | None

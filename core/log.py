@@ -218,6 +218,15 @@ class OutputsSwept(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentOdd(Event):
+    """A payment and the ledger did not agree: a sweep mended it, or nobody can."""
+
+    oddity: str
+    """`charged_not_credited`, `credited_not_charged`, `adjusted`; or why nothing was booked."""
+    payment_intent: str
+
+
+@dataclass(frozen=True, slots=True)
 class BucketProblem(Event):
     """The bucket did not do what it was asked at start; the gateway goes on without."""
 
@@ -329,6 +338,7 @@ _LEVELS: Mapping[type[Event], int] = {
     Adopted: LEVELS["warning"],
     LeaseLost: LEVELS["warning"],
     BucketProblem: LEVELS["warning"],
+    PaymentOdd: LEVELS["error"],
     CoreUnreachable: LEVELS["warning"],
     CatalogueRefused: LEVELS["error"],
     ChannelAlert: LEVELS["error"],

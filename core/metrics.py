@@ -23,6 +23,7 @@ from core.log import (
     Event,
     GenerationEnded,
     HedgeEnded,
+    PaymentOdd,
     RequestShed,
     RouteEnded,
     SignalHeard,
@@ -50,6 +51,7 @@ class Metrics(Collector):
         self._costs: Counter[tuple[str, ...]] = Counter()
         self._shed: Counter[tuple[str, ...]] = Counter()
         self._signals: Counter[tuple[str, ...]] = Counter()
+        self._odd_payments: Counter[tuple[str, ...]] = Counter()
         self._defects = 0
         self._running: Callable[[], float] = lambda: 0.0
         self.registry.register(self)
@@ -86,6 +88,8 @@ class Metrics(Collector):
             self._shed[event.resource,] += 1
         elif isinstance(event, SignalHeard):
             self._signals[event.channel, event.signal] += 1
+        elif isinstance(event, PaymentOdd):
+            self._odd_payments[event.oddity,] += 1
         elif isinstance(event, Defect):
             self._defects += 1
 
@@ -132,6 +136,8 @@ class Metrics(Collector):
             ("channel", "signal"),
             self._signals,
         )
+        odd = "Payments that did not agree with the ledger: mended by a sweep, or why nobody can"
+        yield _counter("reapi_odd_payments", odd, ("oddity",), self._odd_payments)
         yield _counter("reapi_defects", "Unexpected errors", (), Counter({(): self._defects}))
         yield GaugeMetricFamily(
             "reapi_generations_running", "Generations running here", self._running()

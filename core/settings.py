@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from billing.stripe_client import STRIPE_URL, StripeSettings
 from core.body import Secret
 from storage.s3 import Bucket
 
@@ -20,6 +21,7 @@ _CORE_HTTP_PORT = "8081"
 """Beside a bridge on the same machine, which has 8080."""
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\Z")
 _BUCKET_PREFIX = re.compile(r"([A-Za-z0-9_\-][A-Za-z0-9_.\-]*/){0,4}\Z")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REGION = re.compile(r"[a-z0-9\-]{1,32}\Z")
 
 
@@ -57,6 +59,10 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     webhook_networks: tuple[IPv4Network | IPv6Network, ...]
     """Where webhooks may go besides the open internet, by http too."""
+    stripe: StripeSettings | None
+    """The payment service; None: credits cannot be bought."""
+    checkout_origins: tuple[str, ...]
+    """Where payment pages may go besides the public URL: `https://app.example.com`."""
     secret_file: Path
     environment: Mapping[str, str] = field(repr=False)
     """The whole environment, for the catalogue's credentials; never shown."""
@@ -83,6 +89,8 @@ class Settings:
             log_level=_choice(env, "REAPI_LOG_LEVEL", "info", LOG_LEVELS),
             trusted_proxies=_networks(env, "REAPI_TRUSTED_PROXIES"),
             webhook_networks=_networks(env, "REAPI_WEBHOOK_NETWORKS"),
+            stripe=_stripe(env),
+            checkout_origins=_origins(env, "REAPI_CHECKOUT_ORIGINS"),
             secret_file=Path(env.get("REAPI_SECRET_FILE") or home / "secrets.json").absolute(),
             environment=env,
         )
@@ -194,6 +202,39 @@ def _url(env: Mapping[str, str], name: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise SettingsError(f"{name} must be an http(s) URL without a query")
     return text.rstrip("/")
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Schemes with hosts, separated by commas: pages, not networks."""
+    origins = [part.strip().rstrip("/") for part in env.get(name, "").split(",") if part.strip()]
+    for origin in origins:
+        try:
+            parts = urlsplit(origin)
+            _ = parts.port
+        except ValueError:
+            parts = urlsplit("")
+        is_bare = f"{parts.scheme}://{parts.netloc}" == origin and "@" not in parts.netloc
+        if parts.scheme not in ("http", "https") or not parts.hostname or not is_bare:
+            raise SettingsError(f"{name} must be origins like https://app.example.com, by commas")
+    return tuple(origins)
+
+
+def _stripe(env: Mapping[str, str]) -> StripeSettings | None:
+    key = env.get("REAPI_STRIPE_SECRET_KEY", "")
+    secrets = [part.strip() for part in env.get("REAPI_STRIPE_WEBHOOK_SECRET", "").split(",")]
+    secrets = [secret for secret in secrets if secret]
+    if not key and not secrets:
+        return None
+    if not key or not secrets:
+        raise SettingsError(
+            "REAPI_STRIPE_SECRET_KEY and REAPI_STRIPE_WEBHOOK_SECRET must be set together: without "
+            "the second, payments are credited by the sweep only"
+        )
+    url = _url(env, "REAPI_STRIPE_URL") or STRIPE_URL
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise SettingsError("REAPI_STRIPE_URL must be an https URL off this machine")
+    return StripeSettings(key, tuple(secrets), url)
 
 
 def _files(text: str) -> tuple[Path, ...]:

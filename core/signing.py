@@ -5,9 +5,14 @@ its key: every server key that is still there has one.
 """
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
 from core.keyring import Keyring
 
@@ -50,6 +55,30 @@ class Signer:
         return Signature(payload, self._keys[0].sign(payload), _public(self._keys[0]).id)
 
 
+def verifier(keys: Iterable[bytes]) -> Callable[[str, bytes, bytes], bool]:
+    """What says whether the key of that name made a signature over a payload.
+
+    *keys* are the public ones to trust, 32 bytes each; raises ValueError for another length.
+    """
+    trusted = {key_id(raw): Ed25519PublicKey.from_public_bytes(raw) for raw in keys}
+
+    def verify(name: str, signature: bytes, payload: bytes) -> bool:
+        key = trusted.get(name)
+        try:
+            if key is not None:
+                key.verify(signature, payload)
+        except InvalidSignature:
+            return False
+        return key is not None
+
+    return verify
+
+
+def key_id(raw: bytes) -> str:
+    """The name of a public key, which is made of it."""
+    return hashlib.sha256(raw).hexdigest()[:_NAME_DIGITS]
+
+
 def _public(key: Ed25519PrivateKey) -> PublicKey:
     raw = key.public_key().public_bytes_raw()
-    return PublicKey(hashlib.sha256(raw).hexdigest()[:_NAME_DIGITS], raw)
+    return PublicKey(key_id(raw), raw)

@@ -20,7 +20,11 @@ from gateway.hardening import (
     refuse_tracing,
     use_descriptors,
 )
+from gateway.ledger_options import add_ledger
+from gateway.margins_options import add_margins
+from gateway.payments_options import add_payments
 from gateway.process import ServeError
+from gateway.promo_codes_options import add_promo_codes
 from gateway.simulate_options import add_simulate
 
 # ruff: noqa: PLC0415 - each role loads only its own parts: a bridge no database driver
@@ -34,6 +38,8 @@ _OF_ALL = "REAPI_BIND, REAPI_HTTP_PORT, REAPI_LOG_LEVEL"
 _OF_CORE = (
     "REAPI_HOME, REAPI_DATABASE_URL, REAPI_BUCKET_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
     "AWS_SESSION_TOKEN, REAPI_SECRET_FILE, REAPI_CATALOGUE, REAPI_WEBHOOK_NETWORKS, "
+    "REAPI_STRIPE_SECRET_KEY, REAPI_STRIPE_WEBHOOK_SECRET, REAPI_STRIPE_URL, "
+    "REAPI_CHECKOUT_ORIGINS, "
     "REAPI_PUBLIC_URL, REAPI_GRPC_BIND, REAPI_GRPC_PORT, REAPI_GRPC_TLS_CERT, REAPI_GRPC_TLS_KEY"
 )
 _OF_BRIDGE = "REAPI_CORE, REAPI_CORE_TLS_CA, REAPI_CORE_TLS_NAME"
@@ -174,6 +180,10 @@ def _parser() -> argparse.ArgumentParser:
             "gateway's own policy machines on virtual time. Nothing is sent to anybody.",
         )
     )
+    add_ledger(commands.add_parser)
+    add_margins(commands.add_parser)
+    add_payments(commands.add_parser)
+    add_promo_codes(commands.add_parser)
     _add_channels(
         commands.add_parser(
             "channels",

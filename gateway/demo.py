@@ -1,4 +1,4 @@
-"""The embedded demo: a simulator of the upstreams, two accounts, and `demo.json`."""
+"""The embedded demo: a simulator of the upstreams and of Stripe, two accounts, and `demo.json`."""
 
 import asyncio
 import json
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import aiohttp
+
 from billing.ledger import Credit
+from billing.stripe_client import StripeSettings
 from core.app import Core
 from core.authentication import KeyAuthenticator
 from core.catalog.loader import embedded_channels
@@ -54,7 +57,10 @@ class SimulatorProcess:
         self._dialects = {name: SIMULATED[own] for name, own in embedded_channels().items()}
         self._credentials = {name: f"sk-sim-{secrets.token_hex(8)}" for name in self._dialects}
         self._process: asyncio.subprocess.Process | None = None
+        self._stripe_keys = f"sk_test_{secrets.token_hex(12)}", f"whsec_{secrets.token_hex(16)}"
         self.url = ""
+        self.stripe: StripeSettings | None = None
+        """The simulated Stripe account, once it serves."""
         self.environment: dict[str, str] = {}
         """What the demo's catalogue reads: `SIMULATOR_URL_…` and `SIMULATOR_KEY_…`."""
 
@@ -69,6 +75,7 @@ class SimulatorProcess:
             "-m",
             "simulator",
             "--until-stdin-closes",
+            f"--stripe={self._stripe_keys[0]}",
             *arguments,
             cwd=Path(__file__).parent.parent,
             stdin=asyncio.subprocess.PIPE,
@@ -81,11 +88,26 @@ class SimulatorProcess:
         except (TimeoutError, ValueError):
             raise DemoError("the simulator did not start") from None
         self.url = ready["simulator_url"]
+        secret_key, webhook_secret = self._stripe_keys
+        self.stripe = StripeSettings(secret_key, (webhook_secret,), ready["stripe_url"])
         for channel in ready["channels"]:
             name = channel["name"]
             variable = name.upper().replace("-", "_").replace(".", "_")
             self.environment[f"SIMULATOR_URL_{variable}"] = channel["base_url"]
             self.environment[f"SIMULATOR_KEY_{variable}"] = self._credentials[name]
+
+    async def send_webhooks_to(self, rest_url: str) -> None:
+        """Tell the simulated Stripe where this gateway's webhook is; raises DemoError."""
+        endpoint = {"url": f"{rest_url}/webhooks/stripe", "secrets": [self._stripe_keys[1]]}
+        timeout = aiohttp.ClientTimeout(total=START_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+                session.put(f"{self.url}/_stripe/webhook", json=endpoint) as response,
+            ):
+                response.raise_for_status()
+        except (aiohttp.ClientError, TimeoutError):
+            raise DemoError("the simulated Stripe did not take the webhook's address") from None
 
     async def stop(self) -> None:
         """End it."""

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import storage
-from core.app import Core, CoreConfig, open_core
+from core.app import Core, open_core
 from core.engine.catalogue_versions import CatalogueChanged
+from core.ground import CoreConfig
 from core.keyring import open_keyring
 from core.log import Emit
 from core.settings import Settings
@@ -48,7 +49,7 @@ async def open_configured_core(
 ) -> Core:
     """Open everything in order; *stack* closes it in reverse.
 
-    With a *simulator*, which is started too, the catalogue is the demo's.
+    With a *simulator*, which is started too, the catalogue and the Stripe account are the demo's.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     keyring = open_keyring(settings.secret_file)
@@ -67,6 +68,8 @@ async def open_configured_core(
         public_url,
         webhook_networks=settings.webhook_networks,
         files=files,
+        stripe=settings.stripe if simulator is None else simulator.stripe,
+        checkout_origins=settings.checkout_origins,
     )
     return await stack.enter_async_context(open_core(config, emit))
 

@@ -73,6 +73,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, emit: Emit, *, demo: 
     )
     stack.push_async_callback(rest.stop, CALL_GRACE_SECONDS)
     if simulator is not None:
+        await simulator.send_webhooks_to(rest_url)
         await _announce(settings, core, rest_url, addresses[0], simulator)
     return core
 

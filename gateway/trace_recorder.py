@@ -22,11 +22,10 @@ from core.replay.trace import (
 )
 from core.settings import Settings
 from gateway.opening import start_errors
+from gateway.own_database import connect
 from gateway.process import ServeError
 from gateway.progress import Progress
-from storage.embedded import EmbeddedPostgres
-from storage.embedded_peer import peer_url
-from storage.pool import PoolLimits, connection_string, storage_errors
+from storage.pool import storage_errors
 
 _PATIENCE = 600.0
 """Seconds for one statement, and for a reader of our output that pauses."""
@@ -37,7 +36,7 @@ async def record(settings: Settings, span: timedelta, *, demo: bool) -> int:
     until = datetime.now(UTC)
     with start_errors():
         async with AsyncExitStack() as stack:
-            connection = await _connected(settings, stack)
+            connection = await connect(settings, stack, "reapi-simulate", _PATIENCE)
             with storage_errors():
                 try:
                     async for line in _lines(
@@ -51,31 +50,6 @@ async def record(settings: Settings, span: timedelta, *, demo: bool) -> int:
                         "the database is of another version of the gateway; serve once, then record"
                     ) from None
     return 0
-
-
-async def _connected(
-    settings: Settings, stack: AsyncExitStack
-) -> psycopg.AsyncConnection[TupleRow]:
-    """A connection to the database of the gateway, which may run or not."""
-    if settings.database_url is not None:
-        url = settings.database_url.reveal()
-    else:
-        home = settings.home / "postgres"
-        if not home.is_dir():
-            raise ServeError(f"{settings.home} holds no database, and REAPI_DATABASE_URL is unset")
-        running = peer_url(home)
-        if running is None:
-            server = await stack.enter_async_context(EmbeddedPostgres(home))
-            running = server.url
-        url = running
-    limits = PoolLimits(statement=_PATIENCE, idle_in_transaction=_PATIENCE)
-    with storage_errors():
-        connection = await psycopg.AsyncConnection.connect(
-            connection_string(url, "reapi-simulate", limits), autocommit=True
-        )
-        await connection.execute("SET default_transaction_read_only = on")
-    stack.push_async_callback(connection.close)
-    return connection
 
 
 async def _lines(

@@ -13,6 +13,7 @@ from reapi.v1 import generation_service_pb2, parameters_pb2
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
 from rest_bridge.json_values import param_value
+from rest_bridge.quote_tokens import quote_token
 from rest_bridge.routing_header import routing
 
 _INLINE_MODELS = ("gpt-image", "chatgpt-image")
@@ -57,6 +58,7 @@ FIELDS: Mapping[str, Known] = {
     "safety_identifier": Known(str, Home.REQUEST, "safety_identifier"),
     "model": Known(str, Home.REQUEST, "model"),
     "callback_url": Known(str, Home.REQUEST, "callback_url"),
+    "quote_token": Known(str, Home.REQUEST, "quote_token"),
     "response_format": Known(str, Home.REQUEST, "response_format"),
     "stream": Known(bool, Home.REQUEST, "stream"),
     "partial_images": Known(int, Home.REQUEST, "partial_images"),
@@ -93,6 +95,7 @@ class ImageRequest:
     user: str = field(default="", repr=False)
     safety_identifier: str = field(default="", repr=False)
     callback_url: str = field(default="", repr=False)
+    quote_token: str = field(default="", repr=False)
 
     @property
     def inline(self) -> bool:
@@ -121,6 +124,7 @@ class ImageRequest:
             request_id=exchange.idempotency_key(),
             inline_outputs=self.inline,
             callback_url=self.callback_url,
+            quote_token=quote_token(exchange, self.quote_token),
             partial_count=self.partial_images if self.stream else 0,
             retry_number=exchange.retry_number(),
             endpoint=exchange.endpoint,

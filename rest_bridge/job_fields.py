@@ -15,6 +15,7 @@ from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
 from rest_bridge.image_fields import Home, Known, check_width
 from rest_bridge.json_values import param_value
+from rest_bridge.quote_tokens import quote_token
 from rest_bridge.routing_header import routing
 
 MAXIMUM_INPUTS: Final = 32
@@ -47,6 +48,7 @@ FIELDS: Mapping[str, Known] = {
     "safety_identifier": Known(str, Home.PARAMETER, "end_user_id"),
     "model": Known(str, Home.REQUEST, "model"),
     "callback_url": Known(str, Home.REQUEST, "callback_url"),
+    "quote_token": Known(str, Home.REQUEST, "quote_token"),
     "watermark": Known(bool, Home.EXTRA, "watermark"),
     "return_last_frame": Known(bool, Home.EXTRA, "return_last_frame"),
     "instructions": Known(str, Home.EXTRA, "instructions"),
@@ -67,6 +69,7 @@ class Job:
     )
     model: str = ""
     callback_url: str = field(default="", repr=False)
+    quote_token: str = field(default="", repr=False)
     files: list[bytes | bytearray] = field(default_factory=list, repr=False)
 
     def attach(self, attachments: list[Attachment], maximum_bytes: int) -> None:
@@ -91,6 +94,7 @@ class Job:
             parameters=self.parameters,
             request_id=exchange.idempotency_key(),
             callback_url=self.callback_url,
+            quote_token=quote_token(exchange, self.quote_token),
             retry_number=exchange.retry_number(),
             endpoint=exchange.endpoint,
             routing=routing(exchange),

@@ -14,8 +14,10 @@ from rest_bridge.health import Health
 from rest_bridge.images import Images
 from rest_bridge.media import Media
 from rest_bridge.models import Models
+from rest_bridge.quotes import Quotes
 from rest_bridge.router import Router
 from rest_bridge.speech import Speech
+from rest_bridge.stripe_events import StripeEvents
 from rest_bridge.tasks import Tasks
 from rest_bridge.transcoding import Transcoder, bindings
 from rest_bridge.videos import Videos
@@ -84,7 +86,6 @@ NOT_BUILT_TASKS: Sequence[tuple[str, str]] = (
     ("DELETE", "/api/v1/tasks/{id}"),
     ("POST", "/api/v1/tasks/{id}:cancel"),
     ("POST", "/api/v1/tasks/{id}/cancel"),
-    ("POST", "/api/v1/quotes"),
 )
 """The rest of reAPI's own task dialect, which comes later."""
 
@@ -126,20 +127,28 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
         ("POST", "/api/v1/images/generations", tasks.create),
         ("POST", "/api/v1/videos/generations", tasks.create),
         ("POST", "/api/v1/audio/generations", tasks.create),
+        ("POST", "/api/v1/quotes", Quotes(generations, credentials).create),
         ("GET", "/api/v1/tasks/{id}", tasks.get),
         ("GET", "/api/v1/tasks/{id}/trace", tasks.trace),
         ("POST", "/callbacks/{channel}/{token}", Callbacks(channel).ingest),
+        ("POST", "/webhooks/stripe", StripeEvents(channel).ingest),
         *_read("/media/{path=**}", media.read),
         *_read("/healthz", health.alive),
         *_read("/readyz", health.ready),
         *((method, template, credentials.refuse) for method, template in NOT_BUILT_TASKS),
     ):
         router.add(method, template, _route(method, template, handler))
+    _add_transcoded(router, channel, credentials)
+    return router
+
+
+def _add_transcoded(
+    router: Router[Route], channel: grpc.aio.Channel, credentials: Credentials
+) -> None:
     for binding in bindings():
         transcoder = Transcoder(channel, binding, credentials)
         route = _route(binding.method, binding.template, transcoder)
         router.add(binding.method, binding.template, route)
-    return router
 
 
 def _read(template: str, handler: Handler) -> Sequence[tuple[str, str, Handler]]:

@@ -41,10 +41,10 @@ _SINGLES: Mapping[str, Role] = {
 _WITH_ROLES: Final = "image_with_roles"
 
 
-async def read_task(exchange: Exchange) -> Job:
-    """Read the body of /api/v1/{images,videos,audio}/generations."""
+async def read_task(exchange: Exchange, limit: int | None = None) -> Job:
+    """Read the body of /api/v1/{images,videos,audio}/generations, of at most *limit* bytes."""
     expect(exchange, JSON)
-    body = parse_object(await exchange.body(largest_json(exchange.settings)))
+    body = parse_object(await exchange.body(limit or largest_json(exchange.settings)))
     attachments = _inputs(body)
     job = read_fields(body.items(), _NAMES)
     job.attach(attachments, exchange.settings.inline_bytes)

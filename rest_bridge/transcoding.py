@@ -34,6 +34,7 @@ from rest_bridge.exchange import Exchange
 from rest_bridge.headers import headers_of_generation
 from rest_bridge.json_values import parse_object
 from rest_bridge.proto_json import decode, decode_text, encode
+from rest_bridge.quote_tokens import quote_token
 from rest_bridge.routing_header import routing
 from rest_bridge.rpc_errors import api_error
 from rest_bridge.server_stream import ServerStream
@@ -150,6 +151,7 @@ class Transcoder:
         if isinstance(request, generation_service_pb2.CreateGenerationRequest):
             request.spec.endpoint = exchange.endpoint
             request.spec.retry_number = exchange.retry_number()
+            request.spec.quote_token = quote_token(exchange, request.spec.quote_token)
             wish = routing(exchange)
             if wish is not None and not request.spec.HasField("routing"):
                 request.spec.routing.CopyFrom(wish)

@@ -43,11 +43,14 @@ GET /_jobs                 The jobs each channel made (the newest 50,000), oldes
 GET /_jobs/count           How many jobs each channel made since the start, and how they stand.
 GET /_channels             Names, dialects, base URLs.
 
+`Simulator(…, stripe=SimulatedStripe("sk_test_…"))` adds a Stripe account (`simulator.stripe`), with
+controls below `/_stripe`: docs/simulated-stripe.md.
+
 `python -m simulator --help` runs it alone. It only ever listens on loopback.
 """
 
-from simulator.app import SimulatedChannel, Simulator
+from simulator.app import SimulatedChannel, SimulatedStripe, Simulator
 from simulator.faults import Fault
 from simulator.knobs import Knobs
 
-__all__ = ["Fault", "Knobs", "SimulatedChannel", "Simulator"]
+__all__ = ["Fault", "Knobs", "SimulatedChannel", "SimulatedStripe", "Simulator"]

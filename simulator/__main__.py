@@ -16,7 +16,7 @@ from typing import Final
 
 import uvloop
 
-from simulator.app import DIALECTS, JOB_DIALECTS, SimulatedChannel, Simulator
+from simulator.app import DIALECTS, JOB_DIALECTS, SimulatedChannel, SimulatedStripe, Simulator
 from simulator.listener import is_loopback
 
 _SYNTAX: Final = "NAME[@DIALECT][:PORT]=CREDENTIAL"
@@ -55,6 +55,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="end when standard input ends: with the process that started this one",
     )
+    parser.add_argument(
+        "--stripe",
+        type=_stripe,
+        metavar="[PORT=]SECRET_KEY",
+        help="simulate a Stripe account with this secret key (sk_test_…), too",
+    )
     parser.add_argument("--seed", type=int, default=0, help="other seeds, other images")
     options = parser.parse_args(arguments)
     try:
@@ -72,6 +78,13 @@ def _channel(text: str) -> tuple[str, str, int, str]:
     if match is None:
         raise argparse.ArgumentTypeError(f"expected {_SYNTAX}")
     return match["name"], match["dialect"] or "", int(match["port"] or 0), match["credential"]
+
+
+def _stripe(text: str) -> SimulatedStripe:
+    port, has_port, key = text.rpartition("=")
+    if not key.startswith("sk_test_") or (has_port and not re.fullmatch("[0-9]{1,5}", port)):
+        raise argparse.ArgumentTypeError("expected [PORT=]sk_test_…")
+    return SimulatedStripe(key, int(port or 0))
 
 
 def _host(text: str) -> str:
@@ -95,8 +108,14 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     if options.until_stdin_closes:
         loop.add_reader(sys.stdin, _notice_end, stop)
-    async with Simulator(options.channels, options.port, options.host, options.seed) as simulator:
-        ready = {"simulator_url": simulator.url, "channels": simulator.describe()}
+    async with Simulator(
+        options.channels, options.port, options.host, options.seed, options.stripe
+    ) as simulator:
+        ready = {
+            "simulator_url": simulator.url,
+            "stripe_url": simulator.stripe_url,
+            "channels": simulator.describe(),
+        }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         # What is alive now stays alive: the collector need not look at it under load.

@@ -30,6 +30,8 @@ from simulator.openai_speech import OpenAI
 from simulator.openrouter import OpenRouter
 from simulator.recraft import Recraft
 from simulator.replicate import Replicate
+from simulator.stripe import FakeStripe
+from simulator.stripe_control import StripeControl
 from simulator.topaz import Topaz
 from simulator.veo import Veo
 from simulator.videos import VideoCache
@@ -84,8 +86,16 @@ class SimulatedChannel:
             raise ValueError(f"channel {self.name}: the dialect is one of {', '.join(known)}")
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedStripe:
+    """A Stripe account to simulate, by the one secret key it knows. Port 0 takes a free one."""
+
+    secret_key: str = field(repr=False)
+    port: int = 0
+
+
 class Simulator:
-    """Simulated upstreams on loopback, from entering to leaving the context.
+    """Simulated upstreams on loopback, and a Stripe account, while the context is entered.
 
     Images follow from *seed* and the request, on every channel and in every run alike.
     """
@@ -96,6 +106,7 @@ class Simulator:
         control_port: int = 0,
         host: str = "127.0.0.1",
         seed: int = 0,
+        stripe: SimulatedStripe | None = None,
     ) -> None:
         if not is_loopback(host):
             raise ValueError("the simulator listens on loopback addresses only")
@@ -116,6 +127,9 @@ class Simulator:
             front = self._front(channel)
             self._fronts[channel.name] = front
             self._listeners[channel.name] = Listener(front, host, channel.port)
+        self._stripe: FakeStripe | None = None
+        if stripe is not None:
+            self._stripe = FakeStripe(stripe.secret_key, stripe.port, host)
         self._url: str | None = None
         self._opened = AsyncExitStack()
 
@@ -129,8 +143,12 @@ class Simulator:
                 if name in self._jobs:
                     stack.push_async_callback(self._jobs[name].close)
                     self._jobs[name].serve_at(self.base_url(name))
+            application = Control(self).application()
+            if self._stripe is not None:
+                await stack.enter_async_context(self._stripe)
+                StripeControl(self._stripe).add_to(application)
             runner = web.AppRunner(
-                Control(self).application(),
+                application,
                 access_log=None,
                 logger=silent_logger(),
                 shutdown_timeout=SHUTDOWN_SECONDS,
@@ -157,6 +175,18 @@ class Simulator:
         if self._url is None:
             raise RuntimeError("the simulator is not open")
         return self._url
+
+    @property
+    def stripe(self) -> FakeStripe:
+        """The Stripe account."""
+        if self._stripe is None:
+            raise RuntimeError("no Stripe account is simulated")
+        return self._stripe
+
+    @property
+    def stripe_url(self) -> str | None:
+        """The base URL of Stripe's API, if it is simulated."""
+        return None if self._stripe is None else self._stripe.url
 
     def base_url(self, channel: str) -> str:
         """Give the URL to which the channel's protocol adds its paths (`/v1/images/…`)."""

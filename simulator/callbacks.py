@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from simulator.jobs import Job
-from simulator.listener import is_loopback
+from simulator.listener import is_loopback_url
 
 ATTEMPTS: Final = 4
 ANSWER_SECONDS: Final = 5.0
@@ -64,7 +63,7 @@ class Callbacks:
 
     def watch(self, job: Job, url: str) -> None:
         """Tell *url* from now on how *job* stands, if it is on loopback."""
-        if not _is_ours(url):
+        if not is_loopback_url(url):
             return
         self._push(job.submitted, job.submitted, job, url)
         if self._runner is None:
@@ -133,11 +132,3 @@ class Callbacks:
         elif due.attempt < ATTEMPTS:
             at = time.monotonic() + RETRY_SECONDS
             self._push(at, due.moment, due.job, due.url, due.attempt + 1)
-
-
-def _is_ours(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return host == "localhost" or is_loopback(host)

@@ -46,6 +46,31 @@ class JsonObject:
             return None
         return self._typed(name, int, default)
 
+    def has(self, name: str) -> bool:
+        """Say whether a member was given."""
+        return name in self._data
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Give a truth value."""
+        value = self._data.get(name, default)
+        if not isinstance(value, bool):
+            raise ControlError(name, "expected bool")
+        return value
+
+    def fraction(self, name: str) -> float:
+        """Give a number from 0 to 1; 0 when absent."""
+        value = self._data.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ControlError(name, "expected 0 to 1")
+        return float(value)
+
+    def texts(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Give a list of strings."""
+        value = self._data.get(name, list(default))
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ControlError(name, "expected a list of strings")
+        return tuple(value)
+
     def _typed(self, name: str, kind: type[T], default: T | None) -> T | None:
         value = self._data.get(name, default)
         if value is default:

@@ -4,16 +4,26 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from typing import Final
+from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
-
-from simulator.front import Front
 
 BACKLOG: Final = 2_048
 # How long a handler may still run once the simulator shuts down.
 SHUTDOWN_SECONDS: Final = 0.05
 FAREWELL_SECONDS: Final = 0.01
+
+
+class Serving(Protocol):
+    """What a listener hands requests to."""
+
+    @property
+    def busy(self) -> set[object]:
+        """The connections with a request in flight."""
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request."""
 
 
 class Listener:
@@ -23,7 +33,7 @@ class Listener:
     hand the number to any outgoing connection, even to one that dials this very port.
     """
 
-    def __init__(self, front: Front, host: str, port: int) -> None:
+    def __init__(self, front: Serving, host: str, port: int) -> None:
         self._front = front
         self._host = host
         self._wanted_port = port
@@ -101,6 +111,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_loopback_url(url: str) -> bool:
+    """Say whether a URL leads to this machine only."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or is_loopback(host)
 
 
 def _bound(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -104,6 +104,17 @@ def _booleans(values: Sequence[bool]) -> bytes:
     return _byteas([_BOOLEANS[value] for value in values])
 
 
+def _read_texts(data: bytes) -> tuple[str, ...]:
+    """An array of texts in one dimension, without NULLs; an empty one has no dimension."""
+    values: list[str] = []
+    at = _ARRAY.size
+    while at < len(data):
+        (size,) = _INT4.unpack_from(data, at)
+        values.append(data[at + 4 : at + 4 + size].decode())
+        at += 4 + size
+    return tuple(values)
+
+
 _TYPES: Mapping[str, tuple[int, _One, _Column]] = {
     "uuid": (2950, _uuid, _uuids),
     "bigint": (20, _INT8.pack, _bigints),
@@ -124,5 +135,6 @@ DECODERS: Mapping[int, Decoder] = {
     17: bytes,
     16: lambda data: data == b"\x01",
     1184: lambda data: int.from_bytes(data, "big", signed=True) + _EPOCH_US,
+    1009: _read_texts,
 }
 """From the OID of a result's column to what reads it."""

@@ -8,7 +8,7 @@ from storage.pipeline import Rows, Statement
 
 Read = tuple[int, str, tuple[Any, ...]]
 """Rank, SQL with casts, parameters. Locks are taken by rising rank, and by rising id within
-one statement, in every process: keys 10, balances 20, transfers 30, idempotency 40,
+one statement, in every process: keys 10, budgets 15, balances 20, transfers 30, idempotency 40,
 generations 50, what needs no lock above."""
 
 _BEGIN: Statement = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", ())

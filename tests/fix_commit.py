@@ -17,9 +17,12 @@ from uuid_utils.compat import uuid7
 from accounts.limits import KeyRelease, KeyUse
 from accounts.limits_sql import LimitsSql
 from accounts.memory import MemoryKey, MemoryLimits
+from billing.budgets import Budget
 from billing.ledger import Balance, Credit, Hold, Settle, Void
 from billing.ledger_sql import Balances, LedgerSql
 from billing.memory import MemoryLedger
+from core.engine.quote_uses import MemoryQuoteUses
+from core.engine.quote_uses_sql import QuoteUsesSql
 from core.engine.records import (
     AssetRecord,
     AttemptRecord,
@@ -69,8 +72,8 @@ class Customer:
 
     def open(self, new: NewGeneration, patience: float = 5.0) -> Commit:
         """The hold commit."""
-        hold = Hold(new.hold_id, self.account_id, new.quoted_micros)
-        return Commit((new, KeyUse(self.account_id, self.key_id), hold), patience)
+        hold = Hold(new.hold_id, self.account_id, new.quoted_micros, self.key_id)
+        return Commit((new, KeyUse(self.account_id, self.key_id, new.model), hold), patience)
 
     def settle(self, new: NewGeneration, amount: int, **changes: Any) -> Commit:
         """The commit of a success."""
@@ -136,7 +139,13 @@ class MemoryHouse:
         self.now_us = time.time_ns() // 1000
         self.records = MemoryRecords(lambda: self.now_us)
         self.limits, self.ledger = MemoryLimits(), MemoryLedger()
-        participants: list[MemoryParticipant] = [self.records, self.limits, self.ledger]
+        self.quotes = MemoryQuoteUses()
+        participants: list[MemoryParticipant] = [
+            self.records,
+            self.limits,
+            self.ledger,
+            self.quotes,
+        ]
         self.committer = MemoryCommitter(participants, lambda: self.now_us)
         self.reads = self.records
 
@@ -178,6 +187,12 @@ class MemoryHouse:
 
     async def revoke(self, customer: Customer) -> None:
         self.limits.keys[customer.account_id, customer.key_id].revoked_us = self.now_us
+
+    async def allow(self, customer: Customer, *models: str) -> None:
+        self.limits.keys[customer.account_id, customer.key_id].allowed_models = models
+
+    async def limit(self, budget: Budget) -> None:
+        self.ledger.budgets[budget.account_id, budget.budget_id] = budget
 
 
 class PostgresHouse:
@@ -265,6 +280,20 @@ class PostgresHouse:
             "UPDATE api_key SET revoked_at = now() WHERE key_id = %s RETURNING 1", customer.key_id
         )
 
+    async def allow(self, customer: Customer, *models: str) -> None:
+        await self.query(
+            "UPDATE api_key SET allowed_models = %s WHERE key_id = %s RETURNING 1",
+            *(list(models), customer.key_id),
+        )
+
+    async def limit(self, budget: Budget) -> None:
+        await self.query(
+            "INSERT INTO budget (account_id, budget_id, key_id, period, limit_micros)"
+            " VALUES (%s, %s, %s, %s, %s) RETURNING 1",
+            *(budget.account_id, budget.budget_id, budget.key_id),
+            *(budget.period, budget.limit_micros),
+        )
+
     async def violations(self) -> list[str]:
         """Which laws over all tables are broken."""
         found = [what for (what,) in await self.query(INVARIANTS)]
@@ -335,8 +364,8 @@ async def make_key(
     )
 
 
-def participants() -> tuple[RecordsSql, LimitsSql, LedgerSql]:
-    return RecordsSql(), LimitsSql(), LedgerSql()
+def participants() -> tuple[RecordsSql, LimitsSql, LedgerSql, QuoteUsesSql]:
+    return RecordsSql(), LimitsSql(), LedgerSql(), QuoteUsesSql()
 
 
 @pytest_asyncio.fixture

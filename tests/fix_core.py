@@ -33,6 +33,8 @@ from core.engine.jobs import Jobs
 from core.engine.library import Library
 from core.engine.mirroring import Mirror
 from core.engine.outputs import Fetch
+from core.engine.quote_uses import MemoryQuoteUses
+from core.engine.quoting import Quoting
 from core.engine.records_memory import MemoryRecords
 from core.errors import GatewayError, Reason, UpstreamError
 from core.fetch.caller import CallerFetch
@@ -50,7 +52,9 @@ from core.services.assets import Assets
 from core.services.billing import BillingService
 from core.services.convert import Converter
 from core.services.generation import GenerationService
+from core.services.ledger import LedgerKeys
 from core.services.models import ModelService
+from core.services.quotes import Quotes
 from core.services.register import Services
 from core.signing import Signer
 from storage.commits import Commit
@@ -207,7 +211,9 @@ def build_core(
     records, limits, ledger = MemoryRecords(), MemoryLimits(), MemoryLedger()
     ledger.open_account(account)
     limits.keys[account, key] = MemoryKey(60_000, 100)
-    committer = MemoryCommitter([records, limits, ledger], lambda: time.time_ns() // 1000)
+    committer = MemoryCommitter(
+        [records, limits, ledger, MemoryQuoteUses()], lambda: time.time_ns() // 1000
+    )
     upstream, known = upstream or Scripted(), known or catalogue()
     store, gate = MemoryStore(), Gate(Caller(account, key))
     emitted: list[Any] = []
@@ -223,13 +229,14 @@ def build_core(
     engine = Engine(intake, fleet, attempts, books, library, store, emitted.append)
     admission = Admission(1000, 512 * 1024 * 1024)
     convert, signer = Converter(PUBLIC_URL), Signer(keyring)
-    assets = Assets(library, store, handouts.find)
+    assets, inputs = Assets(library, store, handouts.find), Inputs(CallerFetch())
     services = Services(
-        GenerationService=GenerationService(
-            engine, library, admission, assets, convert, Inputs(CallerFetch()), signer
+        GenerationService=(
+            GenerationService(engine, library, admission, assets, convert, inputs, signer),
+            Quotes(Quoting(intake, fleet, wall_us), admission, inputs),
         ),
         ModelService=ModelService(known),
-        BillingService=BillingService(ledger, signer),
+        BillingService=(BillingService(ledger), LedgerKeys(signer)),
     )
     boundary = Boundary(gate, emitted.append, "ra_admin")
     return TestCore(
@@ -248,6 +255,10 @@ def build_core(
         account,
         emitted,
     )
+
+
+async def wall_us() -> int:
+    return time.time_ns() // 1000
 
 
 @asynccontextmanager

@@ -108,6 +108,8 @@ class Upstreams:
     url: str
     base_urls: Mapping[str, str]
     control: httpx.Client = field(repr=False)
+    stripe_url: str = ""
+    """Of the simulated Stripe, if it was asked for."""
 
     def fault(self, upstream: str, **fault: Any) -> None:
         """Break one."""
@@ -160,9 +162,9 @@ def upstream_names(models: Sequence[Spec]) -> list[str]:
     return list(dict.fromkeys(name for model in models for name in model.upstreams))
 
 
-def running_upstreams(names: Sequence[str]) -> Iterator[Upstreams]:
+def running_upstreams(names: Sequence[str], *options: str) -> Iterator[Upstreams]:
     """Start a simulator with these channels, and end it."""
-    arguments = [f"--channel={name}={CREDENTIAL}" for name in names]
+    arguments = [*(f"--channel={name}={CREDENTIAL}" for name in names), *options]
     with subprocess.Popen(
         [sys.executable, "-m", "simulator", "--until-stdin-closes", *arguments],
         cwd=ROOT,
@@ -174,7 +176,8 @@ def running_upstreams(names: Sequence[str]) -> Iterator[Upstreams]:
             ready = json.loads(process.stdout.readline())
             base_urls = {item["name"]: item["base_url"] for item in ready["channels"]}
             with httpx.Client(base_url=ready["simulator_url"], timeout=20) as control:
-                upstreams = Upstreams(ready["simulator_url"], base_urls, control)
+                stripe_url = ready["stripe_url"] or ""
+                upstreams = Upstreams(ready["simulator_url"], base_urls, control, stripe_url)
                 upstreams.settings(image="tiny")
                 yield upstreams
         finally:

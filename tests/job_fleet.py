@@ -18,7 +18,7 @@ import httpx
 import psycopg
 
 from core.keyring import admin_token, open_keyring
-from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
+from tests.fix_fleet import CREDENTIAL, Spec, Upstreams, running_upstreams, upstream_names
 from tests.fix_gateway import ROOT
 from tests.role_processes import Role, launch, wait_until_ready
 
@@ -130,12 +130,15 @@ class JobFleet:
     environment: dict[str, str] = field(repr=False)
     stack: ExitStack = field(repr=False)
 
-    def start(self, **environment: str) -> Member:
+    def launch(self, module: str = "gateway", **environment: str) -> Role:
         """One more process; it is killed in the end, whatever becomes of it."""
-        role = launch("serve", self.folder / "logs", {**self.environment, **environment})
+        role = launch("serve", self.folder / "logs", {**self.environment, **environment}, module)
         self.stack.callback(_end, role)
-        wait_until_ready(role, "rest")
-        return Member(role, f"http://127.0.0.1:{role.port('rest')}")
+        return role
+
+    def start(self, module: str = "gateway", **environment: str) -> Member:
+        """One more process, ready to serve."""
+        return ready(self.launch(module, **environment))
 
     def account(self, member: Member, credits_: str = MANY_CREDITS) -> tuple[str, str]:
         """A new account with credits: its id and its key."""
@@ -194,16 +197,31 @@ class JobFleet:
         return answer.json()
 
 
+def ready(role: Role) -> Member:
+    """The process, once it serves."""
+    wait_until_ready(role, "rest")
+    return Member(role, f"http://127.0.0.1:{role.port('rest')}")
+
+
 @contextmanager
 def running_job_fleet(
-    folder: Path, database_url: str, models: Sequence[VideoModel], **environment: str
+    folder: Path,
+    database_url: str,
+    models: Sequence[VideoModel],
+    images: Sequence[Spec] = (),
+    stripe: str = "",
+    **environment: str,
 ) -> Iterator[JobFleet]:
-    """Upstreams of *models*, and everything that members need; start those yourself."""
-    names = [channel for model in models for channel in model.channels]
-    for upstreams in running_upstreams([f"{name}@ark" for name in names]):
+    """Upstreams of *models* and *images*, and everything that members need; start those yourself.
+
+    *stripe* is the secret key of a simulated Stripe account, if there shall be one.
+    """
+    names = [f"{channel}@ark" for model in models for channel in model.channels]
+    options = [f"--stripe={stripe}"] if stripe else []
+    for upstreams in running_upstreams([*names, *upstream_names(images)], *options):
         upstreams.settings(queue_ms=100, run_ms=500)
         overlay = folder / "fleet.toml"
-        parts = [model.toml(upstreams.base_urls) for model in models]
+        parts = [model.toml(upstreams.base_urls) for model in (*models, *images)]
         overlay.write_text("\n".join(parts), encoding="utf-8")
         shared = {
             "REAPI_HOME": str(folder / "home"),
@@ -213,6 +231,11 @@ def running_job_fleet(
             "REAPI_CATALOGUE": str(overlay),
             "REAPI_GRPC_PORT": "0",
             "FLEET_KEY": CREDENTIAL,
+            **(
+                {"REAPI_STRIPE_SECRET_KEY": stripe, "REAPI_STRIPE_URL": upstreams.stripe_url}
+                if stripe
+                else {}
+            ),
             **environment,
         }
         with ExitStack() as stack:

@@ -23,6 +23,8 @@ class Counts:
     soak_seconds: float = 180
     seeds: int = 10_000
     """Simulated worlds."""
+    ledger_runs: int = 2000
+    """Histories of the ledger, each over memory and over PostgreSQL."""
 
     @property
     def judges_speed(self) -> bool:
@@ -43,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rounds", type=int, help="rounds of kill -9 (10; with --ci 2)")
     group.addoption("--seeds", type=int, help="simulated worlds (10,000; with --ci 500)")
     group.addoption("--seed", type=int, help="only this simulated world, and tell its story")
+    group.addoption("--ledger-runs", type=int, help="ledger histories (2,000; with --ci 100)")
     group.addoption("--cut-seconds", type=float, help="length of a partition (30; with --ci 9)")
     group.addoption("--soak-seconds", type=float, help="length of the soak (180; with --ci 40)")
 
@@ -56,7 +59,8 @@ def counts(pytestconfig: pytest.Config) -> Counts:
     cut_seconds = pytestconfig.getoption("cut_seconds") or (9 if ci else 30)
     soak_seconds = pytestconfig.getoption("soak_seconds") or (40 if ci else 180)
     seeds = pytestconfig.getoption("seeds") or (500 if ci else 10_000)
-    return Counts(ci, requests, rounds, cut_seconds, soak_seconds, seeds)
+    ledger_runs = pytestconfig.getoption("ledger_runs") or (100 if ci else 2000)
+    return Counts(ci, requests, rounds, cut_seconds, soak_seconds, seeds, ledger_runs)
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from billing.pricing import PriceRow
 from core.body import Secret
 from core.catalog.channel_credentials import read_credentials
+from core.catalog.cost_tables import read_costs
 from core.catalog.entries import Model
 from core.catalog.field_rules import read_constants, read_wording, unsaid
 from core.catalog.fields import Fields
@@ -46,6 +48,8 @@ class Entry:
     notes: tuple[str, ...] = ()
     credential_files: tuple[Path, ...] = ()
     """Where credentials are, or would be."""
+    costs: tuple[PriceRow, ...] = ()
+    """What the provider charges, as far as it is known."""
 
 
 def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry:
@@ -57,7 +61,7 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     problem = _absence(fields) or (found.missing[0] if not found.secrets else "")
     first = next(iter(found.secrets), "")
     env = around.env if not problem else None
-    unsupported = _unsupported(fields, models)
+    unsupported, costs = _unsupported(fields, models), read_costs(fields, models)
     wording = read_wording(fields, models)
     dialect = fields.choice("dialect", sorted(around.dialects))
     channel = Channel(
@@ -99,7 +103,7 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     notes = [f"channel {name} lacks a credential: {reason}" for reason in found.missing]
     if any(_is_exposed(url) for url in (channel.base_url, channel.side_url) if url):
         notes.append(f"channel {name} sends its credential over plain http")
-    return Entry(channels, tuple(notes), found.files)
+    return Entry(channels, tuple(notes), found.files, costs)
 
 
 def _models(fields: Fields, known: Mapping[str, Model]) -> list[Model]:

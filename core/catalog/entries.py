@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 
+from billing.packs import Offer
 from billing.pricing import PriceRow
 from core.errors import GatewayError, Reason
 from core.model import Channel, Kind, Mode, Role
@@ -200,6 +201,10 @@ class Catalogue:
     """What an operator should know: channels that were left out, and why."""
     credential_files: tuple[Path, ...] = ()
     """Where credentials of channels are: what is to be read again when it changes."""
+    offer: Offer = field(default_factory=Offer)
+    """What can be bought with money."""
+    costs: Mapping[str, tuple[PriceRow, ...]] = field(default_factory=dict)
+    """What providers charge the operator, by channel, as far as it is known."""
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self.models.values())

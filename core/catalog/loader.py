@@ -13,8 +13,10 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
+from billing.packs import Offer
 from core import providers
 from core.catalog.channel_tables import Around, Entry, read_channel
+from core.catalog.credit_tables import read_offer
 from core.catalog.entries import Catalogue, Model
 from core.catalog.fields import Fields
 from core.catalog.model_tables import read_model
@@ -54,12 +56,12 @@ FOLDER = Path(__file__).parent
 
 def shipped_files() -> tuple[Path, ...]:
     """The catalogue of a real deployment: every model and every provider's channels."""
-    return (*_models(), *sorted((FOLDER / "channels").glob("*.toml")))
+    return (*_sold(), *sorted((FOLDER / "channels").glob("*.toml")))
 
 
 def embedded_files() -> tuple[Path, ...]:
     """The catalogue of the embedded demo: the same models on simulated channels only."""
-    return (*_models(), *_embedded())
+    return (*_sold(), *_embedded())
 
 
 def embedded_channels() -> dict[str, str]:
@@ -73,8 +75,9 @@ def _embedded() -> list[Path]:
     return sorted((FOLDER / "embedded").glob("*.toml"))
 
 
-def _models() -> list[Path]:
-    return sorted((FOLDER / "models").glob("*.toml"))
+def _sold() -> list[Path]:
+    """What is on offer whoever serves it: credits, and models."""
+    return [FOLDER / "credits.toml", *sorted((FOLDER / "models").glob("*.toml"))]
 
 
 def load(
@@ -92,6 +95,7 @@ def load(
     layers.inherit("models", _OF_ONE)
     models = _models_of(layers, _refuse)
     aliases = _aliases(models, _tables(layers, "models"))
+    offer = _offer(layers)
     entries = _entries(layers, Around(models, env, dialects, job_dialects), _refuse)
     used = {
         name: next(iter(entry.channels.values()))
@@ -110,6 +114,8 @@ def load(
         credential_files=tuple(
             {file: None for entry in entries.values() for file in entry.credential_files}
         ),
+        offer=offer,
+        costs=MappingProxyType({name: entry.costs for name, entry in entries.items()}),
     )
 
 
@@ -122,6 +128,7 @@ def mistakes(files: Sequence[Path], env: Mapping[str, str]) -> list[CatalogueErr
         models = _models_of(layers, found.append)
         if not found:
             _aliases(models, _tables(layers, "models"))
+            _offer(layers)
             _entries(layers, Around(models, env, DIALECTS, JOB_DIALECTS), found.append)
     except CatalogueError as error:
         found.append(error)
@@ -145,9 +152,14 @@ def _refuse(error: CatalogueError) -> None:
 
 def _tables(layers: Layers, kind: str) -> Fields:
     top = Fields(layers, (), layers.content)
-    tables = {name: top.table(name) for name in ("models", "channels")}
+    names = ("models", "channels", "credit_packs", "custom_amounts")
+    tables = {name: top.table(name) for name in names}
     top.finish()
     return tables[kind]
+
+
+def _offer(layers: Layers) -> Offer:
+    return read_offer(_tables(layers, "credit_packs"), _tables(layers, "custom_amounts"))
 
 
 def _models_of(layers: Layers, report: Report) -> dict[str, Model]:

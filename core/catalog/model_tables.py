@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from billing.pricing import PriceRow
+from billing.pricing import TIME_UNITS, PriceRow
 from core.catalog.entries import (
     InputRule,
     Model,
@@ -19,7 +19,7 @@ from core.catalog.schema import check_value, modes_of, values_of
 from core.errors import GatewayError
 from core.model import Kind, Mode, Role
 
-UNITS = ("image", "second", "character")
+UNITS = ("image", *TIME_UNITS, "character")
 """What `schema.price_units` counts. A unit for another kind of model is added there first."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,95}")
@@ -49,7 +49,7 @@ def read_model(id_: str, fields: Fields) -> Model:
         inputs={rule.role: rule for rule in roles},
         resolutions=resolutions,
         prices=tuple(
-            _price(each, _conditions(schemas, resolutions)) for each in fields.tables("prices")
+            _price(each, known_conditions(schemas, resolutions)) for each in fields.tables("prices")
         ),
         maximum_together=_limit(fields, "maximum_together"),
         explicit={
@@ -206,7 +206,7 @@ def _check_source(model: Model, fields: Fields) -> None:
     if not needs_duration or _is_counted(model.parameters.get("duration")):
         return
     for row in fields.tables("prices"):
-        if row.text("unit") == "second":
+        if row.text("unit") in TIME_UNITS:
             problem = "needs a parameter `duration`: an integer, default and maximum"
             raise row.error("unit", problem)
 
@@ -276,7 +276,7 @@ def _is_counted(duration: ParameterSchema | None) -> bool:
     )
 
 
-def _conditions(
+def known_conditions(
     schemas: Mapping[str, ParameterSchema], resolutions: Mapping[str, int]
 ) -> dict[str, Sequence[str]]:
     """What a price may depend on: `auto` is not known beforehand, so no price is for it."""
@@ -303,7 +303,9 @@ def _check_prices(model: Model, fields: Fields) -> None:
     names = sorted({name for row in model.prices for name in row.conditions})
     if model.kind is not Kind.AUDIO and any(row.unit == "character" for row in model.prices):
         raise fields.error("prices", "only what a model of kind audio says is sold by characters")
-    known = _conditions(model.parameters, model.resolutions) | {"mode": sorted(modes_of(model))}
+    known = known_conditions(model.parameters, model.resolutions) | {
+        "mode": sorted(modes_of(model))
+    }
     values = [known[name] for name in names]
     for case in product(*values):
         facts = dict(zip(names, case, strict=True))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite
 
+from billing.pricing import TIME_UNITS, started
 from core.body import Body
 from core.catalog.entries import Model, ParameterSchema, ParameterType, Rule, Value
 from core.catalog.input_checks import ROUNDING, check_inputs, with_roles
@@ -106,12 +107,12 @@ def price_facts(model: Model, ask: Ask) -> dict[str, str]:
 
 
 def seconds_of(model: Model, ask: Ask) -> int:
-    """For how many seconds at most each output is billed; 0 if it is not sold by the second.
+    """For how many seconds at most each output is billed; 0 if it is not sold by its length.
 
     Where the model chooses, it may choose its maximum (semantics.md 21). Raises INVALID_INPUT
     where a video that is paid by its length does not tell it.
     """
-    if not any(row.unit == "second" for row in model.prices):
+    if not any(row.unit in TIME_UNITS for row in model.prices):
         return 0
     if _is_by_source(model, ask):
         return _source_seconds(model, ask)
@@ -156,15 +157,18 @@ def _source_seconds(model: Model, ask: Ask) -> int:
     return billed + _longest(model, ask)
 
 
-def price_units(ask: Ask, seconds: int = 0, delivered: int | None = None) -> dict[str, int]:
+def price_units(
+    ask: Ask, seconds: int = 0, delivered: int | None = None, unit: str = "second"
+) -> dict[str, int]:
     """How many units of each kind *ask* costs, at most or for what was *delivered*.
 
-    *seconds* is how long each output lasts, where it is sold by the second: `seconds_of`
-    beforehand. Other sounds are sold by the characters that are to be said.
+    *seconds* is how long each output lasts, where it is sold by its length: `seconds_of`
+    beforehand; a started *unit* of each counts. Other sounds are sold by the characters that
+    are to be said.
     """
     count = ask.count if delivered is None else delivered
     if seconds:
-        return {"second": seconds * count}
+        return {unit: started(seconds, TIME_UNITS[unit]) * count}
     if ask.kind is Kind.AUDIO:
         return {"character": len(ask.prompt) * count}
     return {"image": count}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
+from billing.pricing import length_of
 from core.catalog.entries import Catalogue
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper, Entry
@@ -93,7 +94,7 @@ class Adopter:
         accepted = replace(resource_of(row, []), epoch=epoch, progress_percent=None)
         live.publish(Accepted(accepted, replayed=True))
         live.publish(AttemptStarted(job.number, job.channel, ""))
-        case = Case(entry, accepted, live, row.duration_ms // 1000)
+        case = Case(entry, accepted, live, row.duration_ms // 1000, length_of(row.price_lines))
         age = self._attempts.wall() - row.created_at.timestamp()
         begun = self._attempts.now() - max(0.0, age)
         records, asked = list(attempts), row.requested_count

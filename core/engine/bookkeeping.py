@@ -6,8 +6,11 @@ from uuid import UUID
 
 from accounts.limits import Allowance, KeyRelease, KeyUse
 from billing.ledger import Hold, Loss, Settle, Void
+from billing.pricing import PriceLine
 from core.caller import Caller
 from core.engine.ids import random_id
+from core.engine.quote_uses import UseQuote
+from core.engine.quotes import Quote
 from core.engine.records import (
     Adopt,
     AssetRecord,
@@ -65,6 +68,10 @@ class Opening:
     """Of the channel, when it was chosen."""
     candidates: int = 0
     """How many channels could serve it."""
+    quote: Quote | None = None
+    """That it carries."""
+    price_lines: tuple[PriceLine, ...] = ()
+    """What `quoted_micros` is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +212,7 @@ def is_hidden(verdict: Verdict) -> bool:
 
 
 def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
-    quoted = 0 if caller.sandbox else opening.quoted_micros
+    quoted, quote = 0 if caller.sandbox else opening.quoted_micros, opening.quote
     return (
         NewGeneration(
             id=entry.id,
@@ -234,9 +241,12 @@ def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
             claim=opening.is_retry and opening.idempotency_key is None,
             sandbox=caller.sandbox,
             callback=opening.callback,
+            quote_id=None if quote is None else quote.id,
+            price_lines=() if caller.sandbox else opening.price_lines,
         ),
-        KeyUse(entry.account_id, entry.key_id),
-        Hold(entry.hold_id, entry.account_id, quoted),
+        KeyUse(entry.account_id, entry.key_id, opening.model),
+        *(() if quote is None else (UseQuote(entry.account_id, quote.id, quote.expires_us),)),
+        Hold(entry.hold_id, entry.account_id, quoted, entry.key_id),
     )
 
 

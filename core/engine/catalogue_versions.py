@@ -1,9 +1,10 @@
-"""Which catalogues this database has seen: immutable, by hash; amounts change at dates only."""
+"""Which catalogues this database has seen: immutable, by hash; who pays hears before a rise."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -12,7 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from billing.pricing import CREDIT_MICROS, PriceError, PriceRow, dearest
+from billing.price_notices import NOTICE, Increase, first_day, increases, is_in_time
+from billing.pricing import CREDIT_MICROS, PriceRow
 from core.model import MODES, Mode
 
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('catalogue versions'))"
@@ -24,6 +26,17 @@ _ACTIVATE = """
 INSERT INTO catalogue_version (hash, content, activated_at) VALUES (%s, %s, clock_timestamp())
     ON CONFLICT (hash) DO UPDATE SET activated_at = EXCLUDED.activated_at
 """
+# One statement, however many they are.
+_ANNOUNCE = """
+INSERT INTO notice (account_id, id, expires_at, kind, subject, facts)
+SELECT a.account_id, uuid_at(clock_timestamp()), x.effective_from + interval '30 days',
+       'price_increase', x.subject, x.facts::jsonb
+  FROM account a
+ CROSS JOIN unnest(%s::text[], %s::text[], %s::timestamptz[]) AS x (subject, facts, effective_from)
+ WHERE EXISTS (SELECT FROM balance b WHERE b.account_id = a.account_id AND b.posted > 0)
+    OR EXISTS (SELECT FROM api_key k WHERE k.account_id = a.account_id AND k.revoked_at IS NULL)
+    ON CONFLICT ON CONSTRAINT notice_once DO NOTHING
+"""
 
 AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 Content = Mapping[str, Any]
@@ -31,22 +44,55 @@ Content = Mapping[str, Any]
 
 
 class CatalogueChanged(Exception):
-    """A price has another amount than in the active catalogue, without a future date."""
+    """A price would rise without 14 days' notice."""
 
-    def __init__(self, model: str, price: str) -> None:
+    def __init__(self, model: str, price: str, first: date) -> None:
         super().__init__(
-            f"{model}: the amount per {price} differs from the active catalogue; "
-            "keep the old row and add one with a future effective_from"
+            f"{model}: the amount per {price} would rise without {NOTICE.days} days' notice; keep "
+            f"the row that is there and add one with an effective_from of {first} or later"
         )
         self.model = model
         self.price = price
+        self.first = first
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An increase of a model's price, to be told to who holds credits or keys."""
+
+    model: str
+    increase: Increase
+
+    @property
+    def subject(self) -> str:
+        """What it is about: it is told once."""
+        step = self.increase
+        facts = [f"{name}={value}" for name, value in sorted(step.conditions.items())]
+        price = f"{step.new_micros}/{step.per}"
+        return " ".join([self.model, step.unit, *facts, price, step.effective_from.isoformat()])
+
+    @property
+    def facts(self) -> str:
+        """The notice, as JSON."""
+        step = self.increase
+        return json.dumps(
+            {
+                "model": self.model,
+                "unit": step.unit,
+                "conditions": dict(step.conditions),
+                "old_micros": step.old_micros,
+                "new_micros": step.new_micros,
+                "per": step.per,
+                "effective_from": step.effective_from.isoformat(),
+            }
+        )
 
 
 async def activate(pool: AnyPool, version: str, content: str) -> None:
     """Make *content* (JSON, whose SHA-256 in hex is *version*) the active catalogue.
 
-    The first of a database may have any amounts. Raises CatalogueChanged, and what the pool
-    raises.
+    The first of a database may have any amounts. What will cost more is announced to every
+    holder in the same transaction. Raises CatalogueChanged, and what the pool raises.
     """
     assert hashlib.sha256(content.encode()).hexdigest() == version
     async with pool.connection() as connection, connection.transaction():
@@ -57,26 +103,43 @@ async def activate(pool: AnyPool, version: str, content: str) -> None:
             before, text, now = active
             if before == version:
                 return
-            refuse_changes(json.loads(text), json.loads(content), now)
+            found = announced(json.loads(text), json.loads(content), now)
+            if found:
+                await connection.execute(_ANNOUNCE, _columns(found))
         await connection.execute(_ACTIVATE, (version, content))
 
 
-def refuse_changes(active: Content, new: Content, now: datetime) -> None:
-    """Raise CatalogueChanged when something costs another amount than it did until *now*.
+def announced(active: Content, new: Content, now: datetime) -> list[Announced]:
+    """What will cost more than by the active catalogue; raises CatalogueChanged if too soon.
 
     Models, and values of parameters, that the active catalogue does not offer may cost anything.
     """
-    offered = active.get("models", {})
+    offered, found = active.get("models", {}), []
     for id_, model in new.get("models", {}).items():
         before = offered.get(id_)
         if before is None:
             continue
-        old_rows, new_rows = price_rows(before), price_rows(model)
-        for unit in sorted({row.unit for row in old_rows}):
-            for facts in cases(before, [*old_rows, *new_rows]):
-                old, amount = (price(rows, unit, facts, now) for rows in (old_rows, new_rows))
-                if old is not None and amount is not None and old != amount:
-                    raise CatalogueChanged(id_, " ".join([unit, *facts.values()]))
+        for step in _increases(before, model, now):
+            if not is_in_time(step, now):
+                price = " ".join([step.unit, *step.conditions.values()])
+                raise CatalogueChanged(id_, price, first_day(now))
+            found.append(Announced(id_, step))
+    return found
+
+
+def _increases(before: Content, model: Content, now: datetime) -> Iterator[Increase]:
+    old_rows, new_rows = price_rows(before), price_rows(model)
+    for unit in sorted({row.unit for row in old_rows}):
+        for facts in cases(before, [*old_rows, *new_rows]):
+            yield from increases(old_rows, new_rows, unit, facts, now)
+
+
+def _columns(found: Sequence[Announced]) -> tuple[list[str], list[str], list[datetime]]:
+    return (
+        [each.subject for each in found],
+        [each.facts for each in found],
+        [each.increase.effective_from for each in found],
+    )
 
 
 def price_rows(model: Content) -> list[PriceRow]:
@@ -103,17 +166,6 @@ def cases(model: Content, rows: Sequence[PriceRow]) -> Iterator[dict[str, str]]:
     offered = [sorted(values[name] & _offered(model, name, values[name])) for name in names]
     for case in product(*offered):
         yield dict(zip(names, case, strict=True))
-
-
-def price(
-    rows: Sequence[PriceRow], unit: str, facts: Mapping[str, str], now: datetime
-) -> Fraction | None:
-    """Micro-dollars per unit; None where there is no price."""
-    try:
-        row = dearest(rows, unit, facts, now)
-    except PriceError:
-        return None
-    return Fraction(row.amount_micros, row.per)
 
 
 def _offered(model: Content, name: str, default: set[str]) -> set[str]:

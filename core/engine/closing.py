@@ -8,7 +8,7 @@ from math import ceil
 from time import monotonic
 
 from billing.ledger import Loss, OperatorBook
-from billing.pricing import share
+from billing.pricing import share, started
 from core.engine.bookkeeping import Bookkeeper, Entry, Outcome, is_hidden, not_ours
 from core.engine.course import Course, Made
 from core.engine.events import Charged, Completed, Failed, Live, OutputReady
@@ -37,6 +37,8 @@ class Case:
     live: Live
     seconds: int = 0
     """Of each output, that the quote is for; 0 where they are not counted."""
+    step: int = 1
+    """Seconds that are charged at a time: 60 where a started minute is."""
 
     def charge(self, delivered: int, seconds: float) -> int:
         """What *delivered* outputs of *seconds* each cost; 0 seconds: nobody knows how long.
@@ -47,7 +49,8 @@ class Case:
         if not self.seconds:
             return share(quoted, delivered, count)
         made = min(self.seconds, ceil(seconds - _ROUNDING)) if seconds > 0 else self.seconds
-        return share(quoted, delivered * max(1, made), count * self.seconds)
+        steps = started(max(1, made), self.step)
+        return share(quoted, delivered * steps, count * started(self.seconds, self.step))
 
 
 class Closing:

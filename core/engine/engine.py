@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from billing.pricing import length_of
 from core.caller import Caller
 from core.engine.admission import Slot
 from core.engine.attempts import Attempts
@@ -159,7 +160,8 @@ class Engine:
         limit = RateLimit(allowance.limit, allowance.remaining, allowance.reset_us / 1e6)
         live.publish(Accepted(generation, rate_limit=limit))
         self._live[entry.id] = live
-        return Running(job, Case(entry, generation, live, job.seconds), failover, first, slot)
+        case = Case(entry, generation, live, job.seconds, length_of(job.price_lines))
+        return Running(job, case, failover, first, slot)
 
     async def watch(
         self, caller: Caller, id_: UUID, after: int = 0

@@ -7,15 +7,17 @@ from uuid import UUID
 
 import orjson
 
-from billing.pricing import quote
-from core.body import Body
+from billing.pricing import TIME_UNITS, PriceLine, price_lines, total
+from core.body import Body, Secret
 from core.caller import Caller
 from core.catalog import schema
 from core.catalog.entries import Catalogue, Model
+from core.catalog.price_subject import MEASURES, parameter_of, price_names, price_subject
 from core.engine.bookkeeping import Entry, Opening
 from core.engine.callback_urls import CallbackUrls
 from core.engine.ids import moment_of
 from core.engine.order import Order, RawInput
+from core.engine.quotes import Quote, QuoteTokens
 from core.engine.records import Callback
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
@@ -65,7 +67,10 @@ class Job:
     ask: Ask
     model: Model
     routing: Plan
+    price_lines: tuple[PriceLine, ...]
+    """What the most that it may cost is made of."""
     quoted_micros: int
+    """The most that it may cost."""
     seconds: int
     """How many are paid for at most, of each output; 0 where they are not counted."""
     fingerprint: bytes = field(repr=False)
@@ -78,6 +83,8 @@ class Job:
     """What outputs must be; empty: any type that we know."""
     callback: Callback | None = None
     catalogue_version: str = ""
+    quote: Quote | None = None
+    """The quote that it carries."""
 
     def accepted(self, caller: Caller, entry: Entry, channel: str) -> Generation:
         """The generation as it stands once its hold is committed."""
@@ -112,7 +119,8 @@ class Intake:
         self._callback_urls = callback_urls or CallbackUrls(keyring)
         self._now = now
         self._minute = 0
-        self._kept: dict[tuple[object, ...], tuple[int, Needs]] = {}
+        self._kept: dict[tuple[object, ...], tuple[tuple[PriceLine, ...], Needs]] = {}
+        self._quotes = QuoteTokens(keyring)
 
     def use(self, catalogue: Catalogue) -> None:
         """Examine what comes next by another catalogue; jobs keep what they were priced by."""
@@ -137,7 +145,10 @@ class Intake:
             end_user=order.end_user,
         )
         now = self._now()
-        quoted, needs = self._terms(model, ask, now)
+        lines, needs = self._terms(model, ask, now)
+        quote = self._quoted(caller, order.quote_token, model, ask)
+        if quote is not None and quote.maximum_micros < total(lines):
+            lines = quote.lines
         wish = order.routing
         routing = Plan(
             self._catalogue.channels_of(model),
@@ -152,7 +163,8 @@ class Intake:
             ask=ask,
             model=model,
             routing=routing,
-            quoted_micros=quoted,
+            price_lines=lines,
+            quoted_micros=total(lines),
             seconds=schema.counted_seconds(model, ask) if model.kind is not Kind.IMAGE else 0,
             fingerprint=self._fingerprint(ask, order.inputs, url),
             idempotency_key=None
@@ -165,9 +177,47 @@ class Intake:
             media_type=_media_type(model, ask),
             callback=None if url is None else self._callback_urls.seal(caller.account_id, url),
             catalogue_version=self._catalogue.version,
+            quote=quote,
         )
 
-    def _terms(self, model: Model, ask: Ask, now: datetime) -> tuple[int, Needs]:
+    def offer(
+        self, caller: Caller, job: Job, id_: UUID, expires_us: int
+    ) -> tuple[Quote, Secret[str]]:
+        """A quote for *job*, and its token."""
+        model = job.model
+        quote = Quote(
+            id_,
+            caller.account_id,
+            model.id,
+            job.catalogue_version,
+            price_subject(model, job.ask, price_names(model)),
+            job.price_lines,
+            expires_us,
+        )
+        return quote, self._quotes.token(quote)
+
+    def _quoted(
+        self, caller: Caller, token: Secret[str] | None, model: Model, ask: Ask
+    ) -> Quote | None:
+        """The quote of *token*, if any; raises QUOTE_MISMATCH where it is for something else.
+
+        Whether it can still be used, the commit decides.
+        """
+        if token is None:
+            return None
+        quote = self._quotes.read(token)
+        names = [name for name in quote.subject if name not in MEASURES]
+        if quote.account_id != caller.account_id:
+            raise _mismatch("quote_token", "it was made for another account")
+        if quote.model != model.id:
+            raise _mismatch("model", "`model` is another one")
+        name = quote.difference(price_subject(model, ask, names))
+        if name:
+            parameter = parameter_of(model, name)
+            raise _mismatch(parameter, f"`{parameter}` is another one")
+        return quote
+
+    def _terms(self, model: Model, ask: Ask, now: datetime) -> tuple[tuple[PriceLine, ...], Needs]:
         """Price and needs. They follow from few facts, so those of the last minute are kept."""
         if (
             ask.inputs
@@ -216,6 +266,8 @@ class Intake:
             credential=credential,
             standing=standing,
             candidates=candidates,
+            quote=job.quote,
+            price_lines=job.price_lines,
         )
 
     def _fingerprint(
@@ -265,11 +317,20 @@ def _check_route(model: Model, endpoint: str) -> None:
         )
 
 
-def _price(model: Model, ask: Ask, now: datetime) -> int:
-    """The most that *ask* may cost, in micro-dollars."""
+def _price(model: Model, ask: Ask, now: datetime) -> tuple[PriceLine, ...]:
+    """What the most that *ask* may cost is made of."""
     facts = schema.price_facts(model, ask)
-    units = schema.price_units(ask, schema.seconds_of(model, ask))
-    return quote(model.prices, facts, units, now)
+    unit = next((row.unit for row in model.prices if row.unit in TIME_UNITS), "second")
+    units = schema.price_units(ask, schema.seconds_of(model, ask), unit=unit)
+    return price_lines(model.prices, facts, units, now)
+
+
+def _mismatch(parameter: str, what: str) -> GatewayError:
+    return GatewayError(
+        Reason.QUOTE_MISMATCH,
+        f"The request differs from what was quoted: {what}. Ask for a quote for this request.",
+        parameter=parameter,
+    )
 
 
 def _needs(model: Model, ask: Ask) -> Needs:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 
-from core.body import Body
+from core.body import Body, Secret
 from core.model import Role
 from core.values import dataclass
 
@@ -53,6 +53,8 @@ class Order:
     routing: Routing = Routing()
     callback_url: Body[str] | None = None
     """Who is told when it ends."""
+    quote_token: Secret[str] | None = None
+    """The quote that it shall not cost more than."""
     endpoint: str = ""
     request_id: str = ""
     detached: bool = True

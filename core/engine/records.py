@@ -11,6 +11,7 @@ from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
+from billing.pricing import PriceLine
 from core.errors import Fault, Phase, Reason
 from core.model import AttemptState, GenerationState, Kind, Usage
 from core.values import dataclass
@@ -112,6 +113,10 @@ class NewGeneration:
     duration_ms: int = 0
     """How long a video or a sound is to be, at most."""
     callback: Callback | None = None
+    quote_id: UUID | None = None
+    """The quote that it carries: its UseQuote is in the same commit."""
+    price_lines: tuple[PriceLine, ...] = ()
+    """What the most that it may cost is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +318,8 @@ class Generation:
     fate_unknown_since: datetime | None = None
     hidden: bool = False
     """It was deleted: only who finishes it reads it."""
+    quote_id: UUID | None = None
+    price_lines: tuple[PriceLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

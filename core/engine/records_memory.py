@@ -251,6 +251,8 @@ def created(new: NewGeneration, now: datetime) -> MemoryGeneration:
         background="",
         output_format="",
         duration_ms=new.duration_ms,
+        quote_id=new.quote_id,
+        price_lines=new.price_lines,
     )
     return MemoryGeneration(row, new.fingerprint, {1: new.first_attempt})
 

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from core.engine.quotes import lines_of
 from core.engine.records import AssetRecord, AttemptRecord, Generation, Listing, StoredAsset
 from core.errors import Fault, Phase, Reason
 from core.model import AttemptState, GenerationState, Kind, Usage
@@ -158,6 +159,8 @@ def generation(row: DictRow) -> Generation:
         duration_ms=row["duration_ms"],
         fate_unknown_since=row["fate_unknown_since"],
         hidden=row["hidden_at"] is not None,
+        quote_id=row["quote_id"],
+        price_lines=lines_of(row["price_lines"]),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from core.engine import records_statements as sql
+from core.engine.quotes import lines_text
 from core.engine.records import (
     AttemptRecord,
     FinishGeneration,
@@ -127,20 +128,12 @@ def created(book: RecordsBook) -> Iterable[Statement]:
             [part.endpoint for part in new],
             [part.request_id for part in new],
             [part.duration_ms for part in new],
+            [part.quote_id for part in new],
+            [lines_text(part.price_lines) for part in new],
             book.now_us,
         ),
     )
-    called = [(part, part.callback) for part in new if part.callback is not None]
-    if called:
-        yield (
-            sql.INSERT_CALLBACKS,
-            (
-                [part.account_id for part, _ in called],
-                [part.id for part, _ in called],
-                [callback.target for _, callback in called],
-                [callback.url for _, callback in called],
-            ),
-        )
+    yield from called_back(new)
     if book.remembered:
         keys = book.remembered.values()
         yield (
@@ -150,6 +143,21 @@ def created(book: RecordsBook) -> Iterable[Statement]:
                 [key.generation_id for key in keys],
                 [key.request for key in keys],
                 [key.expires_us for key in keys],
+            ),
+        )
+
+
+def called_back(new: Sequence[NewGeneration]) -> Iterable[Statement]:
+    """Where the ends of new generations are told."""
+    called = [(part, part.callback) for part in new if part.callback is not None]
+    if called:
+        yield (
+            sql.INSERT_CALLBACKS,
+            (
+                [part.account_id for part, _ in called],
+                [part.id for part, _ in called],
+                [callback.target for _, callback in called],
+                [callback.url for _, callback in called],
             ),
         )
 

@@ -57,11 +57,12 @@ SELECT x.*
 INSERT_GENERATIONS = """
 INSERT INTO generation (account_id, id, key_id, hold_id, owner_epoch, quoted_micros, deadline_at,
                         requested_count, sandbox, fingerprint, kind, model, catalogue_version,
-                        endpoint, request_id, duration_ms, created_at)
-SELECT x.*, $17::timestamptz
+                        endpoint, request_id, duration_ms, quote_id, price_lines, created_at)
+SELECT x.*, $19::timestamptz
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
               $7::timestamptz[], $8::integer[], $9::boolean[], $10::bytea[], $11::text[],
-              $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[]) AS x
+              $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[],
+              $17::uuid[], $18::text[]) AS x
 """
 # A new attempt has not got far: these columns say it all.
 _NEW_ATTEMPT = """account_id, generation_id, number, mark, channel, state, started_ms,

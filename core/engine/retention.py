@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, errors, sql
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,11 +17,14 @@ SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
 _DROP = "SELECT drop_generation_day(%s)"
 # Whoever waits for us would make everybody else wait for it.
 _PATIENCE = "SET LOCAL lock_timeout = '1s'"
-_SWEEP = """
-DELETE FROM idempotency
- WHERE ctid = ANY (ARRAY (SELECT ctid FROM idempotency WHERE expires_at <= clock_timestamp()
+_SWEEPS = [
+    sql.SQL("""
+DELETE FROM {table}
+ WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE expires_at <= clock_timestamp()
                            ORDER BY expires_at LIMIT %s))
-"""
+""").format(table=sql.Identifier(table))
+    for table in ("idempotency", "quote_use")
+]
 _SWEEP_ROWS = 2_000
 
 AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -64,11 +67,12 @@ def last_day_over(now: datetime, keep_days: int) -> date:
 
 
 async def sweep_keys(pool: AnyPool) -> int:
-    """Delete expired idempotency rows, a few thousand at a time; returns how many."""
+    """Delete expired idempotency keys and used quotes, a few thousand at a time; how many."""
     swept = 0
-    while True:
-        async with pool.connection() as connection:
-            cursor = await connection.execute(_SWEEP, (_SWEEP_ROWS,))
-        swept += cursor.rowcount
-        if cursor.rowcount < _SWEEP_ROWS:
-            return swept
+    for sweep in _SWEEPS:
+        rows = _SWEEP_ROWS
+        while rows == _SWEEP_ROWS:
+            async with pool.connection() as connection:
+                rows = (await connection.execute(sweep, (_SWEEP_ROWS,))).rowcount
+            swept += rows
+    return swept

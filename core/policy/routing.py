@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from core.errors import GatewayError, Reason
 from core.model import Ask, Channel, Resubmit
+from core.policy.circuit import RANK
 from core.policy.credentials import Credential
 from core.policy.health import Chance, Health, HealthBook, Standing
 from core.values import dataclass
@@ -209,6 +210,15 @@ def look(channel: Channel, book: HealthBook, operation: str, now: float) -> Choi
         return None
     credential = health.load.pick(channel, now, frozenset(), probes=False)
     return None if credential is None else _chosen((channel, health, credential), book, now)
+
+
+def likely(
+    channels: Sequence[Channel], book: HealthBook, operation: str, now: float
+) -> list[Channel]:
+    """Order the eligible *channels* that may be asked now: as they stand, then by priority."""
+    found = [choice for each in channels if (choice := look(each, book, operation, now))]
+    found.sort(key=lambda it: (RANK[it.standing], it.channel.priority, it.channel.name))
+    return [choice.channel for choice in found]
 
 
 def choose(

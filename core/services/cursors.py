@@ -13,13 +13,13 @@ _CHECK = 8
 _ID = 16
 
 
-def size_of(page_size: int) -> int:
+def size_of(page_size: int, default: int = DEFAULT_SIZE, maximum: int = MAXIMUM_SIZE) -> int:
     """How many to return; raises INVALID_PARAMETER for a negative number."""
     if page_size < 0:
         raise GatewayError(
             Reason.INVALID_PARAMETER, "page_size must not be negative.", parameter="page_size"
         )
-    return min(page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
+    return min(page_size or default, maximum)
 
 
 def token(last: UUID, *facts: object) -> str:

@@ -31,6 +31,10 @@ class ModelService:
         self._catalogue = catalogue
         self._models = [_message(model) for model in sorted(catalogue, key=lambda item: item.id)]
 
+    def id_of(self, name: str) -> str:
+        """The id of the model that *name*, an id or an alias, means; raises MODEL_NOT_FOUND."""
+        return self._catalogue.model(name).id
+
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:

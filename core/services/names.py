@@ -21,6 +21,11 @@ def generation_id(name: str) -> UUID:
     return UUID(hex=found[1])
 
 
+def account_name(id_: UUID) -> str:
+    """`accounts/{32 hex digits}`."""
+    return f"accounts/{id_.hex}"
+
+
 def not_found() -> GatewayError:
     """The one answer for a generation that is unknown, deleted or another account's."""
     return GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")

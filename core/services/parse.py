@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from core.body import Body
+from core.body import Body, Secret
 from core.engine.order import Order, ParameterValue, RawInput, Routing
 from core.errors import GatewayError, Reason
 from core.model import Role
@@ -64,10 +64,6 @@ def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str
     asked = spec.parameters
     if not spec.model:
         raise GatewayError(Reason.MISSING_PARAMETER, "You must provide a model.", parameter="model")
-    if spec.quote_token:
-        raise GatewayError(
-            Reason.INVALID_PARAMETER, "`quote_token` is not supported yet.", parameter="quote_token"
-        )
     if len(spec.request_id) > _REQUEST_ID_LENGTH:
         raise GatewayError(
             Reason.INVALID_PARAMETER,
@@ -95,6 +91,7 @@ def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str
         retry_number=spec.retry_number,
         routing=_routing(spec.routing),
         callback_url=Body(spec.callback_url) if spec.callback_url else None,
+        quote_token=Secret(spec.quote_token) if spec.quote_token else None,
         endpoint=spec.endpoint if spec.endpoint in _ENDPOINTS else "",
         request_id=request_id,
     )

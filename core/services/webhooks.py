@@ -3,10 +3,8 @@
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from google.protobuf.message import Message
 from grpc import aio
 
-from core.body import Body
 from core.caller import current_caller
 from core.engine.callbacks import Callbacks
 from core.engine.engine import Engine
@@ -15,15 +13,14 @@ from core.services import cursors
 from core.services import webhook_words as words
 from core.services.convert import timestamp
 from core.services.names import generation_id
+from core.services.repeatable import repeatable
 from core.webhooks.office import Office
 from core.webhooks.records import Filter
-from core.webhooks.repeats import Request
 from reapi.v1 import webhook_service_pb2 as pb
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
 _LONGEST_TOKEN: Final = 128
-_REQUEST_ID_LENGTH: Final = 255
 _TESTS_AT_ONCE: Final = 16
 """Of one process: a caller waits for each."""
 
@@ -45,7 +42,7 @@ class WebhookService:
     ) -> pb.CreateWebhookEndpointResponse:
         """Register a URL; its secret is shown only here."""
         new = words.new_endpoint(request.webhook_endpoint, self._networks)
-        made, secret = await self._endpoints.create(_request(request), new)
+        made, secret = await self._endpoints.create(repeatable(request), new)
         return pb.CreateWebhookEndpointResponse(
             webhook_endpoint=words.endpoint_message(made),
             secret="" if secret is None else secret.reveal(),
@@ -81,14 +78,14 @@ class WebhookService:
         id_ = words.endpoint_id(wanted.name)
         mask = request.update_mask if request.HasField("update_mask") else None
         changes = words.changes(wanted, mask, self._networks)
-        item = await self._endpoints.update(_request(request), id_, changes, wanted.etag)
+        item = await self._endpoints.update(repeatable(request), id_, changes, wanted.etag)
         return pb.UpdateWebhookEndpointResponse(webhook_endpoint=words.endpoint_message(item))
 
     async def DeleteWebhookEndpoint(
         self, request: pb.DeleteWebhookEndpointRequest, context: Context
     ) -> pb.DeleteWebhookEndpointResponse:
         """Remove one, and what is on its way to it."""
-        await self._endpoints.delete(_request(request), words.endpoint_id(request.name))
+        await self._endpoints.delete(repeatable(request), words.endpoint_id(request.name))
         return pb.DeleteWebhookEndpointResponse()
 
     async def RotateWebhookSecret(
@@ -97,7 +94,7 @@ class WebhookService:
         """Make a new secret; the old one signs too for a while."""
         grace = words.grace(request.grace if request.HasField("grace") else None)
         id_ = words.endpoint_id(request.name)
-        item, secret = await self._endpoints.rotate(_request(request), id_, grace)
+        item, secret = await self._endpoints.rotate(repeatable(request), id_, grace)
         return pb.RotateWebhookSecretResponse(
             webhook_endpoint=words.endpoint_message(item),
             secret="" if secret is None else secret.reveal(),
@@ -108,7 +105,7 @@ class WebhookService:
     ) -> pb.RotateCallbackSecretResponse:
         """Make a new secret for callbacks of single requests, or the first one."""
         grace = words.grace(request.grace if request.HasField("grace") else None)
-        secret, expires_at = await self._endpoints.rotate_callbacks(_request(request), grace)
+        secret, expires_at = await self._endpoints.rotate_callbacks(repeatable(request), grace)
         return pb.RotateCallbackSecretResponse(
             secret="" if secret is None else secret.reveal(),
             old_secret_expire_time=None if expires_at is None else timestamp(expires_at),
@@ -120,7 +117,7 @@ class WebhookService:
         """Send an example now, once, and tell how it went."""
         if self._testing >= _TESTS_AT_ONCE:
             raise GatewayError(Reason.OVERLOADED, "Too many tests are running.", retry_after=1)
-        made = _request(request)
+        made = repeatable(request)
         self._testing += 1
         try:
             id_, is_new = await self._deliveries.add_test(made, words.endpoint_id(request.name))
@@ -154,7 +151,7 @@ class WebhookService:
         self, request: pb.RedeliverWebhookRequest, context: Context
     ) -> pb.RedeliverWebhookResponse:
         """Send a message again."""
-        item = await self._deliveries.again(_request(request), words.delivery_id(request.name))
+        item = await self._deliveries.again(repeatable(request), words.delivery_id(request.name))
         return pb.RedeliverWebhookResponse(webhook_delivery=words.delivery_message(item))
 
     async def IngestProviderCallback(
@@ -171,23 +168,3 @@ class WebhookService:
             raise GatewayError(Reason.NOT_FOUND, "No such callback.")
         self._engine.hint(id_)
         return pb.IngestProviderCallbackResponse()
-
-
-def _request(message: Message) -> Request:
-    """A call that changes something; raises INVALID_PARAMETER for a long request_id."""
-    key: str = getattr(message, "request_id", "")
-    if len(key) > _REQUEST_ID_LENGTH:
-        raise GatewayError(
-            Reason.INVALID_PARAMETER,
-            f"request_id may have at most {_REQUEST_ID_LENGTH} characters.",
-            parameter="request_id",
-        )
-    contents = type(message)()
-    contents.CopyFrom(message)
-    contents.ClearField("request_id")
-    return Request(
-        account_id=current_caller().account_id,
-        method=message.DESCRIPTOR.name,
-        contents=contents.SerializeToString(deterministic=True),
-        key=Body(key) if key else None,
-    )

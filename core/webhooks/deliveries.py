@@ -9,17 +9,19 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, TupleRow, dict_row
 
 from core.engine.ids import new_id
+from core.engine.repeats import Repeats, Request
 from core.errors import GatewayError, Reason
 from core.webhooks import delivery_statements as sql
 from core.webhooks.endpoints import no_endpoint
 from core.webhooks.fairness import Due, UnderWay
 from core.webhooks.records import Delivery, EventType, Filter, Letter, State
-from core.webhooks.repeats import Repeats, Request
 from core.webhooks.schedule import Tried, Verdict
 from storage.pool import Pool
 
 KEEP_DAYS: Final = 30
 _SWEEP_ROWS: Final = 2_000
+_NOTICES: Final = 1_000
+"""Notices that become messages at a time: the feeder comes back twice a second."""
 _LOCK: Final = 0x7265_4150_5700
 
 
@@ -92,6 +94,11 @@ class Deliveries:
         return await cursor.fetchone() == (True,)
 
     @staticmethod
+    async def announce(connection: AsyncConnection[TupleRow]) -> None:
+        """Make messages of notices that nobody was told yet."""
+        await connection.execute(sql.ANNOUNCE, (_NOTICES,))
+
+    @staticmethod
     async def due(connection: AsyncConnection[TupleRow]) -> tuple[Sequence[Due], UnderWay]:
         """The first due messages of each receiver, and what is being sent."""
         due = [Due(*row) for row in await (await connection.execute(sql.DUE)).fetchall()]
@@ -119,6 +126,7 @@ class Deliveries:
             id=row["id"],
             endpoint_id=row["endpoint_id"],
             generation_id=row["generation_id"],
+            notice_id=row["notice_id"],
             event_type=EventType(row["event_type"]),
             created_at=row["created_at"],
             now=row["now"],
@@ -126,6 +134,7 @@ class Deliveries:
             round_tries=row["round_tries"],
             failing_since=row["failing_since"],
             stopped=row["disabled"] or row["url"] is None,
+            facts=row["facts"],
             url=row["url"] or b"",
             secrets=[sealed for sealed in (row["secret"], row["old_secret"]) if sealed],
         )
@@ -168,6 +177,7 @@ class Deliveries:
         swept = 0
         async with self._pool.connection() as connection:
             await connection.execute(sql.SWEEP_REPEATS)
+            await connection.execute(sql.SWEEP_NOTICES)
         for statement in (sql.SWEEP_DELIVERIES, sql.SWEEP_CALLBACKS):
             count = _SWEEP_ROWS
             while count == _SWEEP_ROWS:

@@ -33,6 +33,8 @@ UPDATE webhook_delivery d
    AND (d.generation_id IS NULL
         OR EXISTS (SELECT FROM generation g WHERE g.account_id = d.account_id
                       AND g.id = d.generation_id AND g.hidden_at IS NULL))
+   AND (d.notice_id IS NULL
+        OR EXISTS (SELECT FROM notice n WHERE n.account_id = d.account_id AND n.id = d.notice_id))
 RETURNING {_DELIVERY_COLUMNS}
 """
 INSERT_TEST = f"""
@@ -42,6 +44,23 @@ SELECT account_id, %(id)s, id, id, 'test', clock_timestamp(), clock_timestamp(),
        clock_timestamp(), clock_timestamp()
   FROM webhook_endpoint WHERE account_id = %(account)s AND id = %(endpoint)s
 RETURNING {_DELIVERY_COLUMNS}
+"""
+
+# To every endpoint that asked for its kind; kinds of notices are event types with a _ for the dot.
+ANNOUNCE = """
+WITH told AS (
+    UPDATE notice n SET announced_at = clock_timestamp()
+      FROM (SELECT account_id, id FROM notice WHERE announced_at IS NULL
+             ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED) AS x
+     WHERE n.account_id = x.account_id AND n.id = x.id
+    RETURNING n.account_id, n.id, n.created_at, replace(n.kind, '_', '.') AS event_type
+)
+INSERT INTO webhook_delivery (account_id, id, target, endpoint_id, notice_id, event_type,
+                              created_at, round_at, next_try_at)
+SELECT t.account_id, uuid_at(now()), w.id, w.id, t.id, t.event_type, t.created_at, now(), now()
+  FROM told t
+  JOIN webhook_endpoint w ON w.account_id = t.account_id AND NOT w.disabled
+   AND t.event_type = ANY (w.event_types)
 """
 
 # The first few due ones of each receiver: one probe of the index for each receiver, however
@@ -80,8 +99,8 @@ REQUEUE = """
 UPDATE webhook_delivery SET queued_at = NULL WHERE queued_at < now() - interval '10 minutes'
 """
 LOAD = """
-SELECT d.account_id, d.id, d.endpoint_id, d.generation_id, d.event_type, d.created_at, d.round_at,
-       d.round_tries, clock_timestamp() AS now, w.failing_since,
+SELECT d.account_id, d.id, d.endpoint_id, d.generation_id, d.notice_id, d.event_type, d.created_at,
+       d.round_at, d.round_tries, clock_timestamp() AS now, w.failing_since, n.facts,
        coalesce(w.disabled AND d.event_type <> 'test', false) AS disabled,
        coalesce(w.url, c.url) AS url, coalesce(w.secret, s.secret) AS secret,
        CASE WHEN w.old_secret_expires_at > clock_timestamp() THEN w.old_secret
@@ -91,6 +110,7 @@ SELECT d.account_id, d.id, d.endpoint_id, d.generation_id, d.event_type, d.creat
   LEFT JOIN webhook_callback c ON c.account_id = d.account_id
    AND c.generation_id = d.generation_id AND d.endpoint_id IS NULL
   LEFT JOIN webhook_callback_secret s ON s.account_id = d.account_id AND d.endpoint_id IS NULL
+  LEFT JOIN notice n ON n.account_id = d.account_id AND n.id = d.notice_id
  WHERE d.account_id = %(account)s AND d.id = %(id)s
    AND d.state = 'pending' AND d.queued_at IS NOT NULL
 """
@@ -125,7 +145,8 @@ DELETE FROM webhook_delivery
                            WHERE created_at < now() - make_interval(days => %s)
                            ORDER BY created_at LIMIT %s))
 """
-SWEEP_REPEATS = "DELETE FROM webhook_repeat WHERE expires_at < now()"
+SWEEP_REPEATS = "DELETE FROM call_repeat WHERE expires_at < now()"
+SWEEP_NOTICES = "DELETE FROM notice WHERE expires_at < now()"
 SWEEP_CALLBACKS = """
 DELETE FROM webhook_callback
  WHERE ctid = ANY (ARRAY (SELECT ctid FROM webhook_callback

@@ -9,12 +9,12 @@ from psycopg.rows import DictRow, dict_row
 
 from core.body import Secret
 from core.engine.ids import new_id
+from core.engine.repeats import Connection, Repeats, Request
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
 from core.sealing import Sealer
 from core.webhooks import endpoint_statements as sql
 from core.webhooks.records import Changes, Endpoint, EventType
-from core.webhooks.repeats import Connection, Repeats, Request
 from core.webhooks.signing import SECRET_BYTES, make_secret
 from storage.pool import Pool
 

@@ -37,6 +37,7 @@ class Feeder:
         async with deliveries.feeding() as connection, connection.transaction():
             if not await deliveries.is_mine(connection):
                 return 0
+            await deliveries.announce(connection)
             due, under_way = await deliveries.due(connection)
             chosen = choose(due, under_way)
             if chosen:

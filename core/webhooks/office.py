@@ -7,13 +7,13 @@ from typing import Final
 
 from core.engine.library import Library
 from core.engine.records_read import RecordReads
+from core.engine.repeats import Repeats
 from core.fetch.addresses import Network
 from core.fetch.posting import Poster
 from core.webhooks.deliveries import Deliveries
 from core.webhooks.endpoints import Endpoints
 from core.webhooks.feeding import Feeder
 from core.webhooks.queue import open_queue
-from core.webhooks.repeats import Repeats
 from core.webhooks.sending import Manner, Sender
 from storage.job_tables import make_job_tables
 from storage.pool import PoolLimits, open_pool

@@ -1,4 +1,4 @@
-"""The bodies of messages: the task as `GET /api/v1/tasks/{id}` shows it. Pure.
+"""The bodies of messages: the task as `GET /api/v1/tasks/{id}` shows it, or a notice. Pure.
 
 Nothing of a request is in them: requests are not kept. The same message has the same body in
 every try.
@@ -32,6 +32,7 @@ _CODES: Mapping[Reason, str] = {
     Reason.INSUFFICIENT_CREDITS: "insufficient_quota",
     Reason.INTERNAL: "internal_error",
     Reason.CONTENT_POLICY_VIOLATION: "moderation_blocked",
+    Reason.PAYMENT_SERVICE_UNAVAILABLE: "payment_service_away",
 }
 """Codes of the task dialect that are not the reason in lower case."""
 _STATUSES: Mapping[GenerationState, str] = {

@@ -1,6 +1,6 @@
 """What is known of receivers and of messages to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -82,6 +82,7 @@ class Letter:
     id: UUID
     endpoint_id: UUID | None
     generation_id: UUID | None
+    notice_id: UUID | None
     event_type: EventType
     created_at: datetime
     now: datetime
@@ -91,6 +92,8 @@ class Letter:
     failing_since: datetime | None
     stopped: bool
     """Its endpoint is disabled or deleted, or its callback URL forgotten."""
+    facts: Mapping[str, object] | None
+    """What a notice says; None: it is about something else, or was swept."""
     url: bytes = field(repr=False)
     """Sealed."""
     secrets: Sequence[bytes] = field(repr=False)

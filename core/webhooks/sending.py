@@ -83,8 +83,12 @@ class Sender:
         await self._deliveries.record(letter, tried, judge(tried, course, self._random))
 
     async def _body(self, letter: Letter) -> bytes | None:
-        """What the message says; None when its generation was deleted."""
+        """What the message says; None when its generation was deleted, or its notice swept."""
         timestamp = letter.created_at.isoformat().replace("+00:00", "Z")
+        if letter.facts is not None:
+            return message(letter.event_type, timestamp, letter.facts)
+        if letter.notice_id is not None:
+            return None
         if letter.generation_id is None:
             return message(letter.event_type, timestamp, EXAMPLE)
         try:

@@ -53,7 +53,7 @@ async def test_a_load_takes_a_path_for_each_key() -> None:
 
 def test_every_way_has_rows_and_every_row_a_group() -> None:
     assert {row.way for row in ROWS} == set(Way)
-    assert {row.group for row in ROWS} | {"faults"} == set(GROUPS)
+    assert {row.group for row in ROWS} | {"faults", "ledger"} == set(GROUPS)
     remote = [row for row in ROWS if row.way.is_remote]
     assert all(row.targets == (Target.REMOTE,) for row in remote)
 

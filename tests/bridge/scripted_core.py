@@ -24,6 +24,7 @@ from reapi.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
 )
+from tests.bridge.scripted_quotes import QuotingCore
 
 GOOD_KEY = "rk_live_good"
 OPERATOR_TOKEN = "ra_good"
@@ -164,6 +165,7 @@ class Call:
 
 
 class FakeCore(
+    QuotingCore,
     generation_service_pb2_grpc.GenerationServiceServicer,
     model_service_pb2_grpc.ModelServiceServicer,
     billing_service_pb2_grpc.BillingServiceServicer,

@@ -34,7 +34,7 @@ MODEL, CHANNEL = "[models.m]\n", "[channels.c]\n"
         (MODEL + "colour = 1", "models.m.colour", 2, "aliases, created"),
         (CHANNEL + "\ntimeout = 1", "channels.c.timeout", 3, "unknown key"),
         (CHANNEL + "deadlines = { conect = 1 }", "channels.c.deadlines.conect", 2, "connect"),
-        ("[settings]\na = 1", "settings", 1, "the keys here are: channels, models"),
+        ("[settings]\na = 1", "settings", 1, "the keys here are: channels, credit_packs"),
         ("[models.m.parameters.size]\nstep = 1", "models.m.parameters.size.step", 2, "unknown key"),
         # missing keys
         ("[models.n]\nowner = 'o'", "models.n.display_name", 1, "missing"),

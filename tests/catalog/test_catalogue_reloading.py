@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -151,15 +152,15 @@ async def test_a_catalogue_with_a_mistake_is_refused_and_the_one_before_stays(ho
     assert len(house.used) == 1
 
 
-async def test_an_amount_that_changes_without_a_future_date_is_refused(house) -> None:
-    house.files.problem = CatalogueChanged("m", "image")
+async def test_an_amount_that_rises_without_notice_is_refused(house) -> None:
+    house.files.problem = CatalogueChanged("m", "image", date(2030, 6, 15))
     house.files.write(BASE)
     for _ in range(3):
         await house.reloading.look()
 
     assert house.used == []
     assert house.events == [CatalogueRefused(key="models.m.prices")]
-    assert "add one with a future effective_from" in house.files.told[0]
+    assert "add one with an effective_from of 2030-06-15" in house.files.told[0]
 
 
 async def test_a_database_that_is_away_is_asked_again_at_the_next_look(house) -> None:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from billing.budgets import Budget, Period
 from billing.ledger import BOOKS
 from tests.fix_commit import Customer, PostgresHouse
 
@@ -77,3 +78,55 @@ async def test_the_kinds_of_transfer_move_the_same_books_here_and_there(
             found[kind] = await cursor.fetchone()
 
     assert found == dict(BOOKS)
+
+
+# ---- debt and budgets
+
+
+@pytest.mark.parametrize(
+    ("change", "law"),
+    [
+        ("posted = 0, debt = -1", "balance_debt_not_negative"),
+        ("debt = 1", "balance_debt_is_paid_first"),
+    ],
+)
+async def test_the_database_itself_refuses_a_debt_beside_credits(
+    postgres_house: PostgresHouse, customer: Customer, change: str, law: str
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=law):
+        await postgres_house.query(f"UPDATE balance SET {change}")
+
+
+@pytest.mark.parametrize(
+    ("change", "law"),
+    [
+        ("spent_micros = 60, held_micros = 41", "budget exceeded"),
+        ("spent_micros = 101, period_start = '2027-02-01Z'", "budget exceeded"),
+        ("held_micros = -1", "budget_sums_not_negative"),
+        ("period_start = '2027-02-02Z'", "budget_period_begins"),
+        ("alert_percents = '{0}'", "budget_alerts_sane"),
+        ("alert_percents = '{50, 101}'", "budget_alerts_sane"),
+        ("alert_percents = '{50, NULL}'", "budget_alerts_sane"),
+    ],
+)
+async def test_the_database_itself_refuses_what_no_budget_can_be(
+    postgres_house: PostgresHouse, customer: Customer, change: str, law: str
+) -> None:
+    budget = Budget(customer.account_id, uuid4(), None, Period.MONTH, 100)
+    await postgres_house.limit(budget)
+
+    with pytest.raises(psycopg.errors.CheckViolation, match=law):
+        await postgres_house.query(f"UPDATE budget SET {change}")
+
+
+async def test_a_limit_may_be_lowered_below_what_is_spent_and_then_only_less_is_held(
+    postgres_house: PostgresHouse, customer: Customer
+) -> None:
+    budget = Budget(customer.account_id, uuid4(), None, Period.TOTAL, 100)
+    await postgres_house.limit(budget)
+    await postgres_house.query("UPDATE budget SET spent_micros = 40, held_micros = 60 RETURNING 1")
+    await postgres_house.query("UPDATE budget SET limit_micros = 50 RETURNING 1")
+    await postgres_house.query("UPDATE budget SET spent_micros = 90, held_micros = 0 RETURNING 1")
+
+    with pytest.raises(psycopg.errors.CheckViolation, match="budget exceeded"):
+        await postgres_house.query("UPDATE budget SET held_micros = 1")

@@ -195,7 +195,7 @@ async def test_bytes_that_are_no_message_are_the_callers_fault_after_authenticat
 
 
 @pytest.mark.parametrize("name", ["quote_token", "callback_url"])
-async def test_what_is_not_built_is_refused_and_not_ignored(channel, core, name):
+async def test_what_cannot_be_what_it_should_be_is_refused_and_not_ignored(channel, core, name):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await generate(channel, start(spec={name: "x"}))
 

@@ -12,6 +12,7 @@ from billing.ledger import Credit
 from billing.memory import MemoryLedger
 from core.engine.leases_memory import MemoryLeases
 from core.engine.outputs import asset_name
+from core.engine.quote_uses import MemoryQuoteUses
 from core.engine.records import AttemptRecord, Generation
 from core.engine.records_memory import MemoryRecords
 from storage.commits import Commit, CommitUnanswered, Verdict
@@ -44,7 +45,9 @@ class MemoryBooks:
         self.ledger = MemoryLedger()
         self.ledger.open_account(account)
         self.limits.keys[account, key] = MemoryKey(60_000, 100)
-        self.committer: Any = MemoryCommitter([self.records, self.limits, self.ledger], clock)
+        self.committer: Any = MemoryCommitter(
+            [self.records, self.limits, self.ledger, MemoryQuoteUses()], clock
+        )
         self.leases: Any = MemoryLeases(self.records, clock)
         self.reads: Any = self.records
         self.account, self.key = account, key

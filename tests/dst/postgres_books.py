@@ -18,6 +18,7 @@ from core.engine.ids import new_id
 from core.engine.leases import LEASE_SECONDS
 from core.engine.leases_sql import LeasesSql
 from core.engine.outputs import asset_name
+from core.engine.quote_uses_sql import QuoteUsesSql
 from core.engine.records import Generation, Listing
 from core.engine.records_read import RecordReads
 from core.engine.records_sql import RecordsSql
@@ -168,5 +169,7 @@ async def opened(url: str) -> AsyncIterator[tuple[Pool, Committer]]:
     """What all worlds of a run have in common."""
     async with open_pool(url, name="simulation") as pool:
         await make_days(pool, datetime.now(UTC))
-        async with Committer(url, [LimitsSql(), LedgerSql(), RecordsSql()]) as committer:
+        async with Committer(
+            url, [LimitsSql(), LedgerSql(), QuoteUsesSql(), RecordsSql()]
+        ) as committer:
             yield pool, committer

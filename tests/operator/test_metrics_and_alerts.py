@@ -20,6 +20,7 @@ from core.log import (
     Defect,
     GenerationEnded,
     HedgeEnded,
+    PaymentOdd,
     RequestShed,
     RouteEnded,
     SignalHeard,
@@ -225,4 +226,5 @@ def everything() -> Iterator[Any]:
     yield CostLost("a", "m", "hedge", 1)
     yield RequestShed("calls")
     yield SignalHeard("a", "ejected")
+    yield PaymentOdd("adjusted", "pi_1")
     yield Defect("x", "E", "")

@@ -24,8 +24,13 @@ from tests.privacy.tainted_rest import GENERATIONS, MODEL, Maker, Tainted, as_js
 SECONDS = 30
 DEEPEST = 3
 """How often a message may stand in itself."""
-TYPED_BY_OWNERS: Mapping[str, str] = {"AdminService.CreateAccount: name": "account name"}
+TYPED_BY_OWNERS: Mapping[str, str] = {
+    "AdminService.CreateAccount: name": "account name",
+    "ApiKeyService.CreateApiKey: api_key.display_name": "key name",
+}
 """Texts that are kept, with the name under which the search knows them."""
+TOLD_AGAIN = frozenset({("ApiKeyService", "key name")})
+"""Which of them a service tells their owner in other answers."""
 _VARIABLE = re.compile(r"\{[a-z_.]+(?:=([^}]*))?\}")
 
 Path = tuple[FieldDescriptor, ...]
@@ -132,7 +137,8 @@ class Walker:
         except grpc.aio.AioRpcError as error:
             head = repr(error.trailing_metadata()).encode()
             answers = [head + (error.details() or "").encode()]
-        self.strangers |= self._canaries.where(self._canaries.words_in(b"".join(answers)) - own)
+        found = self._canaries.where(self._canaries.words_in(b"".join(answers)) - own)
+        self.strangers |= {name for name in found if (service.name, name) not in TOLD_AGAIN}
 
     async def _answers(
         self, method: MethodDescriptor, request: Message, authorization: str

@@ -241,9 +241,18 @@ def refused(maker: Maker) -> Iterator[Tainted]:
         yield maker.make(name, body, EDITS)
     for name, path in WRONG_PATHS.items():
         yield maker.make(name, as_text("text/plain", "CANARY"), path, "GET")
-    for path in ("/v1/chat/completions", "/v1/audio/transcriptions", "/v1/files", "/api/v1/quotes"):
+    for path in ("/v1/chat/completions", "/v1/audio/transcriptions", "/v1/files"):
         yield maker.make(f"not built: {path}", as_json(messages="CANARY"), path)
     yield maker.make("routing", as_json(), headers={"x-reapi-routing": "only=CANARY"})
+    quoted = {"model": MODEL, "prompt": "CANARY", "user": "CANARY"}
+    for name, fields in {
+        "quote": quoted,
+        "quote of nothing": {**quoted, "CANARY": "CANARY"},
+        "quote of a link": {**quoted, "image_urls": ["http://10.0.0.1/CANARY"]},
+        "quote of a quote": {**quoted, "quote_token": "CANARY"},
+    }.items():
+        yield maker.make(name, as_text("application/json", json.dumps(fields)), "/api/v1/quotes")
+    yield maker.make("quote header", as_json(), headers={"x-reapi-quote": "rq_CANARY"})
     yield maker.make("method", as_json(), "/v1/models", "DELETE")
 
 

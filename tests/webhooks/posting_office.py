@@ -10,12 +10,12 @@ from uuid import UUID
 from core.body import Body, Secret
 from core.engine.callback_urls import CallbackUrls
 from core.engine.records import HideGeneration, NewGeneration
+from core.engine.repeats import Request
 from core.engine.supervisor import Supervisor
 from core.fetch.posting import Poster
 from core.keyring import Keyring
 from core.webhooks.office import Office, open_office
 from core.webhooks.records import Changes, Delivery, Endpoint, Filter
-from core.webhooks.repeats import Request
 from core.webhooks.sending import Manner
 from storage.commits import Commit, Committed
 from tests.fetch.peers import LOOPBACK
@@ -86,7 +86,7 @@ class Desk:
         for table, columns in {
             "webhook_delivery": ("round_at", "next_try_at", "last_try_at"),
             "webhook_endpoint": ("failing_since", "old_secret_expires_at", "last_success_at"),
-            "webhook_repeat": ("expires_at",),
+            "call_repeat": ("expires_at",),
         }.items():
             changes = ", ".join(f"{name} = {name} - make_interval(secs => %s)" for name in columns)
             values = [hours * 3600] * len(columns)

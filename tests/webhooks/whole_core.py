@@ -11,8 +11,9 @@ import httpx
 from grpc import aio
 
 from billing.ledger import Credit
-from core.app import Core, CoreConfig, open_core
+from core.app import Core, open_core
 from core.catalog.entries import Catalogue
+from core.ground import CoreConfig
 from core.keyring import Keyring
 from core.local.channel import LocalChannel
 from core.local.server import LocalServer

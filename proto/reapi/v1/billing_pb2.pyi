@@ -24,6 +24,8 @@ class TransactionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRANSACTION_KIND_REFUND: _ClassVar[TransactionKind]
     TRANSACTION_KIND_CLAWBACK: _ClassVar[TransactionKind]
     TRANSACTION_KIND_DEBT_REPAYMENT: _ClassVar[TransactionKind]
+    TRANSACTION_KIND_DEBT: _ClassVar[TransactionKind]
+    TRANSACTION_KIND_REINSTATEMENT: _ClassVar[TransactionKind]
 TRANSACTION_KIND_UNSPECIFIED: TransactionKind
 TRANSACTION_KIND_PAYMENT: TransactionKind
 TRANSACTION_KIND_GRANT: TransactionKind
@@ -34,9 +36,11 @@ TRANSACTION_KIND_VOID: TransactionKind
 TRANSACTION_KIND_REFUND: TransactionKind
 TRANSACTION_KIND_CLAWBACK: TransactionKind
 TRANSACTION_KIND_DEBT_REPAYMENT: TransactionKind
+TRANSACTION_KIND_DEBT: TransactionKind
+TRANSACTION_KIND_REINSTATEMENT: TransactionKind
 
 class Transaction(_message.Message):
-    __slots__ = ("name", "kind", "posted_micros", "held_micros", "balance_micros", "create_time", "generation", "payment")
+    __slots__ = ("name", "kind", "posted_micros", "held_micros", "balance_micros", "create_time", "generation", "payment", "debt_micros")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     POSTED_MICROS_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +49,7 @@ class Transaction(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_MICROS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: TransactionKind
     posted_micros: int
@@ -53,7 +58,8 @@ class Transaction(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     generation: str
     payment: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TransactionKind, str]] = ..., posted_micros: _Optional[int] = ..., held_micros: _Optional[int] = ..., balance_micros: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[str] = ..., payment: _Optional[str] = ...) -> None: ...
+    debt_micros: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[TransactionKind, str]] = ..., posted_micros: _Optional[int] = ..., held_micros: _Optional[int] = ..., balance_micros: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[str] = ..., payment: _Optional[str] = ..., debt_micros: _Optional[int] = ...) -> None: ...
 
 class CreditPack(_message.Message):
     __slots__ = ("name", "display_name", "price_micros", "currency_code", "credited_micros")

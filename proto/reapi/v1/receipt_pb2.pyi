@@ -75,7 +75,7 @@ class DeletedOutput(_message.Message):
     def __init__(self, output_index: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ..., gone: _Optional[bool] = ...) -> None: ...
 
 class PriceLine(_message.Message):
-    __slots__ = ("unit", "quantity_milli", "unit_micros", "amount_micros", "conditions")
+    __slots__ = ("unit", "quantity_milli", "unit_micros", "amount_micros", "conditions", "per")
     class ConditionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -88,12 +88,14 @@ class PriceLine(_message.Message):
     UNIT_MICROS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MICROS_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    PER_FIELD_NUMBER: _ClassVar[int]
     unit: str
     quantity_milli: int
     unit_micros: int
     amount_micros: int
     conditions: _containers.ScalarMap[str, str]
-    def __init__(self, unit: _Optional[str] = ..., quantity_milli: _Optional[int] = ..., unit_micros: _Optional[int] = ..., amount_micros: _Optional[int] = ..., conditions: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    per: int
+    def __init__(self, unit: _Optional[str] = ..., quantity_milli: _Optional[int] = ..., unit_micros: _Optional[int] = ..., amount_micros: _Optional[int] = ..., conditions: _Optional[_Mapping[str, str]] = ..., per: _Optional[int] = ...) -> None: ...
 
 class ReceiptAttempt(_message.Message):
     __slots__ = ("number", "channel", "fault", "upstream_usage", "start_time", "end_time")
@@ -112,7 +114,7 @@ class ReceiptAttempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., channel: _Optional[str] = ..., fault: _Optional[str] = ..., upstream_usage: _Optional[_Union[_generation_pb2.Usage, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LedgerEntry(_message.Message):
-    __slots__ = ("sequence", "transfer_id", "kind", "posted_micros", "held_micros", "hold_transfer_id", "create_time", "chain_sha256")
+    __slots__ = ("sequence", "transfer_id", "kind", "posted_micros", "held_micros", "hold_transfer_id", "create_time", "chain_sha256", "debt_micros")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +123,7 @@ class LedgerEntry(_message.Message):
     HOLD_TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     CHAIN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DEBT_MICROS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     transfer_id: str
     kind: _billing_pb2.TransactionKind
@@ -129,23 +132,28 @@ class LedgerEntry(_message.Message):
     hold_transfer_id: str
     create_time: _timestamp_pb2.Timestamp
     chain_sha256: bytes
-    def __init__(self, sequence: _Optional[int] = ..., transfer_id: _Optional[str] = ..., kind: _Optional[_Union[_billing_pb2.TransactionKind, str]] = ..., posted_micros: _Optional[int] = ..., held_micros: _Optional[int] = ..., hold_transfer_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., chain_sha256: _Optional[bytes] = ...) -> None: ...
+    debt_micros: int
+    def __init__(self, sequence: _Optional[int] = ..., transfer_id: _Optional[str] = ..., kind: _Optional[_Union[_billing_pb2.TransactionKind, str]] = ..., posted_micros: _Optional[int] = ..., held_micros: _Optional[int] = ..., hold_transfer_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., chain_sha256: _Optional[bytes] = ..., debt_micros: _Optional[int] = ...) -> None: ...
 
 class LedgerSeal(_message.Message):
-    __slots__ = ("name", "sequence", "chain_sha256", "seal_time", "signature", "ledger_key")
+    __slots__ = ("name", "sequence", "chain_sha256", "seal_time", "signature", "ledger_key", "account", "previous_sequence")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CHAIN_SHA256_FIELD_NUMBER: _ClassVar[int]
     SEAL_TIME_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     LEDGER_KEY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     sequence: int
     chain_sha256: bytes
     seal_time: _timestamp_pb2.Timestamp
     signature: bytes
     ledger_key: str
-    def __init__(self, name: _Optional[str] = ..., sequence: _Optional[int] = ..., chain_sha256: _Optional[bytes] = ..., seal_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., signature: _Optional[bytes] = ..., ledger_key: _Optional[str] = ...) -> None: ...
+    account: str
+    previous_sequence: int
+    def __init__(self, name: _Optional[str] = ..., sequence: _Optional[int] = ..., chain_sha256: _Optional[bytes] = ..., seal_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., signature: _Optional[bytes] = ..., ledger_key: _Optional[str] = ..., account: _Optional[str] = ..., previous_sequence: _Optional[int] = ...) -> None: ...
 
 class LedgerKey(_message.Message):
     __slots__ = ("name", "public_key", "start_time", "end_time")

@@ -1,5 +1,6 @@
 """Requests that change something and may come twice: the second finds what the first did."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,20 +11,20 @@ from core.errors import GatewayError, Reason
 from core.keyring import Keyring
 from core.values import dataclass
 
-_PURPOSE: Final = "webhook-request"
+_PURPOSE: Final = "request-id"
 
 _FORGET = """
-DELETE FROM webhook_repeat
+DELETE FROM call_repeat
  WHERE account_id = %s AND key_hmac = %s AND expires_at <= clock_timestamp()
 """
 _REMEMBER = """
-INSERT INTO webhook_repeat (account_id, key_hmac, request_hmac, made, expires_at)
+INSERT INTO call_repeat (account_id, key_hmac, request_hmac, made, expires_at)
 VALUES (%s, %s, %s, %s, clock_timestamp() + interval '24 hours')
     ON CONFLICT DO NOTHING
 RETURNING true
 """
 _RECALL = """
-SELECT request_hmac, made FROM webhook_repeat WHERE account_id = %s AND key_hmac = %s
+SELECT request_hmac, made FROM call_repeat WHERE account_id = %s AND key_hmac = %s
 """
 
 Connection = AsyncConnection[Any]
@@ -44,6 +45,10 @@ class Repeats:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
+
+    def of(self, request: Request) -> Callable[[Connection, UUID], Awaitable[UUID | None]]:
+        """`found` of *request*, for stores that know nothing of requests."""
+        return lambda connection, made: self.found(connection, request, made)
 
     async def found(self, connection: Connection, request: Request, made: UUID) -> UUID | None:
         """What *request* made before; None: it is new, and will have made *made*.

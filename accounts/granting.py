@@ -1,0 +1,81 @@
+"""What a key may manage, and what it may give to others: never more than it has itself. Pure.
+
+Until people can sign in, whoever manages is a key. One that is itself limited, to models or by a
+budget of its own or to the sandbox, manages nothing: it could make another one without the limit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Something that a key may do; stored by these names."""
+
+    GENERATE = "generate"
+    READ_GENERATIONS = "read_generations"
+    DELETE_GENERATIONS = "delete_generations"
+    READ_BILLING = "read_billing"
+    MANAGE_BILLING = "manage_billing"
+    MANAGE_API_KEYS = "manage_api_keys"
+    MANAGE_WEBHOOKS = "manage_webhooks"
+
+
+EVERYTHING = frozenset(Scope)
+"""What an operator's key may do: one that was stored without scopes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A key that wants to manage something, as the database knows it now."""
+
+    scopes: frozenset[Scope]
+    allowed_models: Sequence[str]
+    """Empty: all of them."""
+    has_budget: bool
+    """Whether a budget limits this key alone."""
+    requests_per_minute: int
+    concurrency: int
+    expires_at: datetime | None
+    sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a key is to be, or what of it is to change; None leaves it, or takes the default."""
+
+    name: str | None = None
+    scopes: frozenset[Scope] | None = None
+    requests_per_minute: int | None = None
+    concurrency: int | None = None
+    allowed_models: Sequence[str] | None = None
+    expires_at: datetime | None = None
+    never_expires: bool = False
+    """With it, `expires_at` is None because it shall be."""
+
+
+def scopes_of(stored: Sequence[str]) -> frozenset[Scope]:
+    """The scopes of a stored key."""
+    return frozenset(map(Scope, stored)) or EVERYTHING
+
+
+def may_manage(holder: Holder, scope: Scope) -> bool:
+    """Whether *holder* may use a scope that manages."""
+    is_limited = bool(holder.allowed_models) or holder.has_budget or holder.sandbox
+    return scope in holder.scopes and not is_limited
+
+
+def excess(holder: Holder, wanted: Settings) -> str | None:
+    """The setting of *wanted* that goes beyond what *holder* has itself; None: none does."""
+    if wanted.scopes is not None and not wanted.scopes <= holder.scopes:
+        return "scopes"
+    if (wanted.requests_per_minute or 0) > holder.requests_per_minute:
+        return "limits.requests_per_minute"
+    if (wanted.concurrency or 0) > holder.concurrency:
+        return "limits.concurrent_generations"
+    if holder.expires_at is not None:
+        later = wanted.expires_at is not None and wanted.expires_at > holder.expires_at
+        if later or wanted.never_expires:
+            return "expire_time"
+    return None

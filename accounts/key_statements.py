@@ -1,0 +1,62 @@
+"""The SQL of keys that their owners manage."""
+
+# ruff: noqa: S608 (only constants are put together)
+
+# `tat_us` is when the last request would have ended at the key's rate: at most a minute later.
+_COLUMNS = """
+SELECT k.key_id, k.public_id, k.name, k.scopes, k.requests_per_minute, k.concurrency,
+       k.allowed_models, k.sandbox, k.version, k.created_at, k.expires_at, k.revoked_at,
+       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN k.expires_at <= clock_timestamp() THEN 'expired' ELSE 'active' END AS state,
+       CASE WHEN u.tat_us > 0
+            THEN least(to_timestamp(u.tat_us / 1e6), clock_timestamp()) END AS last_use_at
+  FROM api_key k LEFT JOIN key_use u ON u.account_id = k.account_id AND u.key_id = k.key_id
+ WHERE k.account_id = %(account)s
+"""
+READ = f"{_COLUMNS} AND k.key_id = %(id)s"
+LOCK = f"{READ} FOR NO KEY UPDATE OF k"
+PAGE = f"""{_COLUMNS}
+   AND (%(after)s::uuid IS NULL OR (k.created_at, k.key_id) < (
+        SELECT l.created_at, l.key_id FROM api_key l
+         WHERE l.account_id = %(account)s AND l.key_id = %(after)s::uuid))
+   AND (k.revoked_at IS NULL
+        OR %(inactive)s AND k.revoked_at > clock_timestamp() - interval '30 days')
+   AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()
+        OR %(inactive)s AND k.expires_at > clock_timestamp() - interval '30 days')
+ ORDER BY k.created_at DESC, k.key_id DESC LIMIT %(limit)s
+"""
+NAMED = "SELECT key_id FROM api_key WHERE account_id = %(account)s AND public_id = %(public_id)s"
+HOLDER = """
+SELECT k.scopes, k.allowed_models, k.requests_per_minute, k.concurrency, k.expires_at, k.sandbox,
+       EXISTS (SELECT FROM budget b
+                WHERE b.account_id = k.account_id AND b.key_id = k.key_id) AS has_budget
+  FROM api_key k
+ WHERE k.account_id = %(account)s AND k.key_id = %(id)s AND k.revoked_at IS NULL
+"""
+IS_PAST = "SELECT %(at)s <= clock_timestamp() AS past"
+ALONE = "SELECT pg_advisory_xact_lock(hashtext('api keys'), hashtext(%(account)s::text))"
+COUNT = """
+SELECT count(*) AS active FROM api_key WHERE account_id = %(account)s AND revoked_at IS NULL
+"""
+INSERT = """
+INSERT INTO api_key (account_id, key_id, public_id, secret_hmac, name, scopes, requests_per_minute,
+                     concurrency, allowed_models, sandbox, expires_at, created_at)
+VALUES (%(account)s, %(id)s, %(public_id)s, %(digest)s, %(name)s, %(scopes)s,
+        %(requests_per_minute)s, %(concurrency)s, %(allowed_models)s, %(sandbox)s, %(expires_at)s,
+        clock_timestamp())
+"""
+UPDATE = """
+UPDATE api_key
+   SET name = coalesce(%(name)s, name), scopes = coalesce(%(scopes)s::text[], scopes),
+       requests_per_minute = coalesce(%(requests_per_minute)s::integer, requests_per_minute),
+       concurrency = coalesce(%(concurrency)s::integer, concurrency),
+       allowed_models = coalesce(%(allowed_models)s::text[], allowed_models),
+       expires_at = CASE WHEN %(never_expires)s THEN NULL
+                         ELSE coalesce(%(expires_at)s::timestamptz, expires_at) END,
+       version = version + 1
+ WHERE account_id = %(account)s AND key_id = %(id)s
+"""
+REVOKE = """
+UPDATE api_key SET revoked_at = clock_timestamp(), version = version + 1
+ WHERE account_id = %(account)s AND key_id = %(id)s AND revoked_at IS NULL
+"""

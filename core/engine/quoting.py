@@ -1,0 +1,56 @@
+"""Offers: what a request would cost at most, bound for a while, and who would serve it now."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import field
+from time import monotonic
+
+from core.body import Secret
+from core.caller import Caller
+from core.engine.ids import random_id
+from core.engine.intake import Intake
+from core.engine.order import Order
+from core.engine.quotes import LIFE_SECONDS, Quote
+from core.policy.failover import Fleet
+from core.policy.routing import Unroutable, eligible, likely
+from core.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A quote, as it is told."""
+
+    quote: Quote
+    token: Secret[str] = field(repr=False)
+    channels: tuple[str, ...]
+    """Who could serve it now, the likeliest first."""
+
+
+class Quoting:
+    """Makes offers. *clock* is the database's, in microseconds since 1970: it judges the expiry."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        fleet: Fleet,
+        clock: Callable[[], Awaitable[int]],
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._intake = intake
+        self._fleet = fleet
+        self._clock = clock
+        self._now = now
+
+    async def offer(self, caller: Caller, order: Order) -> Offer:
+        """An offer for what *order* asks; raises GatewayError as accepting it would.
+
+        Nothing is held, and nobody upstream is asked.
+        """
+        job = self._intake.examine(caller, order)
+        plan = job.routing
+        channels = eligible(plan.channels, plan.needs, plan.preference)
+        if isinstance(channels, Unroutable):
+            raise channels.to_error()
+        expires_us = await self._clock() + LIFE_SECONDS * 1_000_000
+        quote, token = self._intake.offer(caller, job, random_id(), expires_us)
+        who = likely(channels, self._fleet.health, plan.operation, self._now())
+        return Offer(quote, token, tuple([channel.name for channel in who]))

@@ -1,0 +1,72 @@
+"""Everything that sells credits: the calls, and the loop that charges saved cards."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from billing.auto_top_up_sql import AutoTopUps
+from billing.checkout import Checkouts
+from billing.customers import Customers
+from billing.payments_read import PaymentReads
+from core.catalog.entries import Catalogue
+from core.engine.payment_room import PURPOSE, PaymentRoom
+from core.engine.promotions import Promotions
+from core.engine.repeats import Repeats
+from core.engine.top_ups import TopUps, utc_now
+from core.keyring import Keyring
+from core.sealing import Sealer
+from core.services.cards import CardCalls, Wallet
+from core.services.managing import BillingManager
+from core.services.payments import PaymentCalls, Till
+from core.services.promo_codes import PromoAdmin, PromoCalls
+from storage.commits import Commits
+from storage.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What a shop stands on."""
+
+    pool: Pool
+    commits: Commits
+    """It must know `payment_rows` and `PromoSql`."""
+    keyring: Keyring = field(repr=False)
+    catalogue: Catalogue
+    public_url: str
+    origins: tuple[str, ...] = ()
+    """Where payment pages may go besides *public_url*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """An open shop."""
+
+    calls: tuple[object, ...]
+    """Of BillingService."""
+    admin: PromoAdmin
+    """Of AdminService."""
+    users: Sequence[Callable[[Catalogue], None]]
+    """Who is handed another catalogue when it changes."""
+    top_ups: TopUps | None
+    """To be kept running; None where no payment service is configured."""
+
+
+def open_shop(premises: Premises, room: PaymentRoom | None) -> Shop:
+    """Wire it; without a *room*, no payment service is configured, and only codes give credits."""
+    pool, catalogue = premises.pool, premises.catalogue
+    repeats, till, wallet, loop = Repeats(premises.keyring), None, None, None
+    if room is not None:
+        customers = Customers(pool, room.stripe, utc_now)
+        checkouts = Checkouts(pool, room.stripe, customers, utc_now)
+        till = Till(checkouts, room.looks, premises.public_url, premises.origins)
+        wallet = Wallet(room.stripe, customers)
+        loop = TopUps(pool, room.stripe, room.looks, checkouts)
+    reads = PaymentReads(pool, Sealer(premises.keyring, PURPOSE))
+    payments = PaymentCalls(catalogue, reads, repeats, till)
+    cards = CardCalls(catalogue, AutoTopUps(pool), repeats, wallet)
+    promotions = Promotions(pool, premises.commits, premises.keyring)
+    return Shop(
+        calls=(payments, cards, PromoCalls(promotions, BillingManager(pool))),
+        admin=PromoAdmin(promotions),
+        users=(payments.use, cards.use),
+        top_ups=loop,
+    )
