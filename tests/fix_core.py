@@ -176,6 +176,7 @@ class TestCore:
     fleet: Fleet
     boundary: Boundary
     services: Services
+    generations: GenerationService
     account: UUID
     emitted: list[Any] = field(default_factory=list)
 
@@ -230,9 +231,10 @@ def build_core(
     admission = Admission(1000, 512 * 1024 * 1024)
     convert, signer = Converter(PUBLIC_URL), Signer(keyring)
     assets, inputs = Assets(library, store, handouts.find), Inputs(CallerFetch())
+    generations = GenerationService(engine, library, admission, assets, convert, inputs, signer)
     services = Services(
         GenerationService=(
-            GenerationService(engine, library, admission, assets, convert, inputs, signer),
+            generations,
             Quotes(Quoting(intake, fleet, wall_us), admission, inputs),
         ),
         ModelService=ModelService(known),
@@ -252,6 +254,7 @@ def build_core(
         fleet,
         boundary,
         services,
+        generations,
         account,
         emitted,
     )

@@ -20,7 +20,7 @@ from tests.scripted_net import Net, data_url
 @pytest.fixture
 def net(core):
     made = Net({"https://a.example/1.png": PNG})
-    core.services._built["GenerationService"]._inputs = Inputs(made)
+    core.generations._inputs = Inputs(made)
     return made
 
 

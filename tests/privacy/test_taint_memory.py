@@ -62,7 +62,7 @@ async def place(core):
     limits = Limits(1 << 20, connect=2, first_byte=2, idle=2, total=5)
     names = Names(a_example=[["127.0.0.1"]])
     async with CallerFetch(limits, resolver=names, networks=LOOPBACK) as fetch:
-        core.services._built["GenerationService"]._inputs = Inputs(fetch)
+        core.generations._inputs = Inputs(fetch)
         yield f"http://{HOST}:{runner.addresses[0][1]}"
     await runner.cleanup()
 

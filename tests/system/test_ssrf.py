@@ -133,7 +133,7 @@ def guarded(core, upstream):
     """The core's own fetcher, whose open internet is the loopback address of the test's peer."""
     limits = Limits(1 << 20, connect=2, first_byte=0.3, idle=0.3, total=1)
     fetch = CallerFetch(limits, resolver=Names(a_example=[["127.0.0.1"]]), networks=LOOPBACK)
-    core.services._built["GenerationService"]._inputs = Inputs(fetch)
+    core.generations._inputs = Inputs(fetch)
     return fetch
 
 
