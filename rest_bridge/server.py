@@ -14,10 +14,13 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from rest_bridge.asgi import ASGIApp
+from rest_bridge.listener import Listener
 from rest_bridge.protocol import Early, HardenedProtocol, HttpLimits, Shared
 
 __all__ = ["HttpLimits", "HttpServer"]
 
+_BACKLOG = 2048
+"""Connections that wait in the kernel, as uvicorn has it."""
 _CUT_SECONDS = 1.0
 """How long handlers may take to end after their connections were cut."""
 
@@ -56,15 +59,14 @@ class HttpServer:
         if early is not None:
             self._shared.early = early
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._clock: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        assert self._server is not None, "not started"
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        assert self._listener is not None, "not started"
+        return self._listener.port
 
     @property
     def connection_count(self) -> int:
@@ -75,24 +77,22 @@ class HttpServer:
         """Listen. Raises OSError if the address cannot be had."""
         self._config.load()
         loop = asyncio.get_running_loop()
-        backlog = self._config.backlog
 
         def connect() -> HardenedProtocol:
             return HardenedProtocol(self._config, self._state, self._shared, loop)
 
-        if self._sock is not None:
-            self._server = await loop.create_server(connect, sock=self._sock, backlog=backlog)
-        else:
-            self._server = await loop.create_server(
-                connect, self._host, self._port, backlog=backlog
-            )
+        if self._sock is None:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            address = (self._host, self._port)
+            self._sock = socket.create_server(address, family=family, backlog=_BACKLOG)
+        self._listener = Listener(self._sock, connect)
         self._tick(loop)
 
     async def stop(self, grace: float = 5.0) -> None:
         """Stop accepting, answer what is under way, and be gone within *grace* seconds or so."""
-        if self._server is None:
+        if self._listener is None:
             return
-        self._server.close()
+        self._listener.close()
         self._shared.draining = True
         self._shared.emptied.clear()
         for connection in list(self._state.connections):
@@ -111,7 +111,7 @@ class HttpServer:
                 await asyncio.wait(late, timeout=_CUT_SECONDS)
         if self._clock is not None:
             self._clock.cancel()
-        self._server = None
+        self._listener = None
 
     def _cut(self) -> None:
         for connection in list(self._state.connections):

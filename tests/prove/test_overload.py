@@ -32,6 +32,8 @@ AT_ONCE = 64
 FLOOD_SECONDS = 5.0
 SETTLED_SECONDS = 1.0
 """Of each flood, while it builds up, nothing is counted."""
+GUESSES = 3_000
+"""A second, of credentials that are none: a hundred of them are looked at (0021), however many come."""
 PATIENT_MODEL = "patient-image"
 UPSTREAM_SECONDS = 1.0
 """How long the modest key's provider takes: less than any that makes images (field.md C4)."""
@@ -159,7 +161,7 @@ async def test_a_refusal_costs_a_fifth_of_a_served_request_at_most(counts, figur
             done = 2 * await stage.capacity(2.0)
             served.append((stage.cpu() - before) / done)
             before = stage.cpu()
-            found = await stage.flood(1_000, guess)
+            found = await stage.flood(GUESSES, guess)
             refused.append((stage.cpu() - before) / sum(found.counts().values()))
             assert set(found.by_status) <= {401, 503}
     figure("CPU of a served small image, us", [1e6 * value for value in served])
