@@ -20,7 +20,10 @@ from storage.commits import Commit, Committed
 from tests.paying import Till, open_till
 
 # Stripe's client hands httpx bytes under a name that httpx is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
 
 
 @pytest.fixture

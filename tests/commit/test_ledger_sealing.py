@@ -19,6 +19,9 @@ from storage.pool import StorageUnavailable
 from tests.fix_commit import Customer, PostgresHouse
 from tests.ledgers import PUBLIC, SIGNER
 
+pytestmark = pytest.mark.prove
+
+
 AT_ONCE = timedelta(0)
 ROUNDS = 30
 

@@ -27,6 +27,9 @@ from storage.embedded import EmbeddedPostgres
 from tests.fix_commit import Customer, PostgresHouse
 from tests.ledgers import PUBLIC, SIGNER, STRANGER
 
+pytestmark = pytest.mark.prove
+
+
 TABLES = ("transfer", "ledger_chain", "ledger_seal", "balance")
 PLACES = {"account_id", "chain", "sequence"}
 """Columns that say where a row stands."""

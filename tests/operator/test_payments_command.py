@@ -12,7 +12,10 @@ from tests.paying import SECRET_KEY, open_till
 
 ROOT = Path(__file__).parents[2]
 # Stripe's client hands httpx bytes under a name that httpx is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
 
 
 async def sweep(home: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:

@@ -12,6 +12,8 @@ import pytest
 from gateway.promo_codes_options import _credits, _days
 from tests.fix_fleet import ROOT
 
+pytestmark = pytest.mark.prove
+
 
 @pytest.fixture
 def reapi(gateway):

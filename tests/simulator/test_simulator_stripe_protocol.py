@@ -20,7 +20,7 @@ from simulator.stripe_faults import StripeFault
 from tests.fix_simulator import until
 from tests.simulator.stripe_caller import SECRET_KEY, WARNED, Shop
 
-pytestmark = pytest.mark.filterwarnings(WARNED)
+pytestmark = [pytest.mark.prove, pytest.mark.filterwarnings(WARNED)]
 
 KEY = {"idempotency_key": "a key of ours"}
 

@@ -16,7 +16,7 @@ from simulator.stripe_webhooks import Chaos, Endpoint
 from tests.fix_simulator import until
 from tests.simulator.stripe_caller import SECRET_KEY, WARNED, WEBHOOK_SECRET, Shop, misshapen
 
-pytestmark = pytest.mark.filterwarnings(WARNED)
+pytestmark = [pytest.mark.prove, pytest.mark.filterwarnings(WARNED)]
 
 
 class Receiver:

@@ -10,6 +10,9 @@ import pytest
 
 from tests.patience import wait_until
 
+pytestmark = pytest.mark.prove
+
+
 PACK = {"credit_pack": "credit_packs/starter"}
 PRICE = 5_000_000
 IMAGE = 7_000

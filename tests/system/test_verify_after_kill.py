@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fix_gateway import ROOT, running
+
+pytestmark = pytest.mark.prove
+
 
 IMAGE = {"model": "gpt-image-2", "prompt": "a boat", "size": "1024x1024", "quality": "low"}
 

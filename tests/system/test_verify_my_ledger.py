@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tests.fix_gateway import ROOT, Gateway
 from tests.patience import wait_until
 
+pytestmark = pytest.mark.prove
+
+
 SCRIPT = ROOT / "docs" / "verify_my_ledger.py"
 IMAGE = {"model": "gpt-image-2", "prompt": "a boat", "size": "1024x1024", "quality": "low"}
 
