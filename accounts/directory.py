@@ -25,7 +25,7 @@ CACHE_SIZE: Final = 100_000
 
 _FIND = """
 SELECT k.key_id, k.account_id, k.secret_hmac, k.sandbox, k.revoked_at IS NOT NULL,
-       k.expires_at, a.suspended_at IS NOT NULL, k.scopes
+       k.expires_at, a.suspended_at IS NOT NULL, k.scopes, k.allowed_models
   FROM api_key k JOIN account a USING (account_id)
  WHERE k.public_id = %s
 """
@@ -47,6 +47,8 @@ class KeyRow:
     """The account may not use it."""
     scopes: Sequence[str]
     """What it may do; empty: everything."""
+    allowed_models: Sequence[str]
+    """Which it may use, by id; empty: all."""
 
 
 class KeyDirectory:

@@ -1,13 +1,19 @@
 """What a key may manage, and what it may give to others: never more than it has itself. Pure.
 
 Until people can sign in, whoever manages is a key. One that is itself limited, to models or by a
-budget of its own or to the sandbox, manages nothing: it could make another one without the limit.
+budget of its own, to less than the default rate or to the sandbox, manages nothing: it could make
+another one without the limit, or many that have it each.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+RATE: Final = 600
+CONCURRENCY: Final = 50
+"""What a key may do in a minute, and at once, where nobody says otherwise."""
 
 
 class Scope(StrEnum):
@@ -62,8 +68,9 @@ def scopes_of(stored: Sequence[str]) -> frozenset[Scope]:
 
 def may_manage(holder: Holder, scope: Scope) -> bool:
     """Whether *holder* may use a scope that manages."""
-    is_limited = bool(holder.allowed_models) or holder.has_budget or holder.sandbox
-    return scope in holder.scopes and not is_limited
+    is_slowed = holder.requests_per_minute < RATE or holder.concurrency < CONCURRENCY
+    is_bounded = bool(holder.allowed_models) or holder.has_budget or holder.sandbox
+    return scope in holder.scopes and not (is_slowed or is_bounded)
 
 
 def excess(holder: Holder, wanted: Settings) -> str | None:

@@ -95,11 +95,16 @@ class KeyStore:
         self._pool = pool
 
     async def create(
-        self, account_id: UUID, caller: UUID, new: NewKey, wanted: Settings, known: Known
+        self,
+        account_id: UUID,
+        caller: UUID,
+        new: NewKey,
+        wanted: Callable[[], Settings],
+        known: Known,
     ) -> tuple[KeyEntry, bool]:
         """Make *new* with the settings *wanted*; whether it is new, or the same request's before.
 
-        A limit that is not wanted is that of *new*, or the caller's where that is lower.
+        *wanted* is asked only for a new one. A limit that is not wanted is that of *new*.
         """
         values: dict[str, Any] = {"account": account_id, "id": new.key_id}
         async with self._pool.connection() as connection, connection.transaction():
@@ -107,7 +112,8 @@ class KeyStore:
             before = await known(connection, new.key_id)
             if before is not None:
                 return await _entry(connection, {**values, "id": before}), False
-            await _check(connection, holder, wanted)
+            settings = wanted()
+            await _check(connection, holder, settings)
             await connection.execute(sql.ALONE, values)  # who counts at the same time waits
             counted = await _first(connection, sql.COUNT, values)
             if counted is not None and counted["active"] >= MAXIMUM:
@@ -115,14 +121,13 @@ class KeyStore:
             values |= {
                 "public_id": new.public_id,
                 "digest": new.digest,
-                "name": wanted.name or "",
-                "scopes": sorted(wanted.scopes or ()),
-                "requests_per_minute": wanted.requests_per_minute
-                or min(new.requests_per_minute, holder.requests_per_minute),
-                "concurrency": wanted.concurrency or min(new.concurrency, holder.concurrency),
-                "allowed_models": list(wanted.allowed_models or ()),
+                "name": settings.name or "",
+                "scopes": sorted(settings.scopes or ()),
+                "requests_per_minute": settings.requests_per_minute or new.requests_per_minute,
+                "concurrency": settings.concurrency or new.concurrency,
+                "allowed_models": list(settings.allowed_models or ()),
                 "sandbox": new.sandbox,
-                "expires_at": wanted.expires_at,
+                "expires_at": settings.expires_at,
             }
             await connection.execute(sql.INSERT, values)
             return await _entry(connection, values), True

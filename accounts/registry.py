@@ -6,10 +6,9 @@ from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
+from accounts.granting import CONCURRENCY, RATE
+
 NAME_LENGTH = 100
-RATE = 600
-CONCURRENCY = 50
-"""What a key may do in a minute, and at once, where nobody says otherwise."""
 
 _ACCOUNT = "INSERT INTO account (account_id, name) VALUES (%s, %s)"
 _KEY = """

@@ -19,6 +19,9 @@ NO_CARD = "no_payment_method"
 RETURNED = "payment_returned"
 """Failure code of ours: a payment was refunded or disputed since it was turned on. Buying it all
 again by itself is the last thing that its owner wants."""
+CALLED_OFF = "called_off"
+"""Failure code of ours: Stripe was away when it was due; since then its owner turned it off, or
+the account was suspended or fell into debt."""
 NOT_PAID = "not_paid"
 """Failure code where Stripe gives none."""
 MOST_MICROS = 1 << 53

@@ -100,8 +100,17 @@ RETURNING {_COLUMNS}
 _NAMED = "account_id = %(account)s AND id = %(id)s AND state = 'pending'"
 # Stripe refuses the same key with another card: the first that was chosen stays.
 _CHOOSE = f"""
-UPDATE top_up SET payment_method = %(card)s WHERE {_NAMED} AND payment_method = ''
+UPDATE top_up
+   SET payment_method = CASE WHEN payment_method = '' THEN %(card)s ELSE payment_method END
+ WHERE {_NAMED}
+RETURNING payment_method
 """  # noqa: S608 (likewise)
+_WANTED = """
+SELECT true FROM auto_top_up a
+  JOIN balance b ON b.account_id = a.account_id AND b.debt = 0
+  JOIN account o ON o.account_id = a.account_id AND o.suspended_at IS NULL
+ WHERE a.account_id = %s AND a.enabled_at IS NOT NULL
+"""
 _LATER = f"""
 UPDATE top_up
    SET next_try_at = clock_timestamp() + %(seconds)s * interval '1 second',
@@ -202,9 +211,21 @@ class AutoTopUps:
             cursor = await connection.execute(_CLAIM, values)
             return [TopUp(*row) for row in await cursor.fetchall()]
 
-    async def choose(self, item: TopUp, card: str) -> None:
-        """Say which card is charged, before Stripe is asked."""
-        await self._note(_CHOOSE, item, card=card)
+    async def choose(self, item: TopUp, card: str) -> str:
+        """Say which card is charged, before Stripe is asked: this one, or the one said before.
+
+        Empty: it has ended meanwhile.
+        """
+        values = {"account": item.account_id, "id": item.id, "card": card}
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_CHOOSE, values)).fetchone()
+        return "" if row is None else str(row[0])
+
+    async def is_wanted(self, item: TopUp) -> bool:
+        """Whether its account still is one that buys by itself."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_WANTED, (item.account_id,))
+            return await cursor.fetchone() is not None
 
     async def later(self, item: TopUp, seconds: int, intent: str = "") -> None:
         """Its fate is not known: try again."""

@@ -26,6 +26,8 @@ OPEN_TIME: Final = timedelta(hours=23)
 KEY_TIME: Final = timedelta(hours=1)
 """How long Stripe is asked under one key. It remembers a key for a day at least, with an answer
 of 500 too; and a page wants half an hour of life when it is made."""
+MAXIMUM_OPEN: Final = 20
+"""Of one account: each is a page at Stripe, and a row here."""
 KEPT: Final = timedelta(days=30)
 """After that a checkout is forgotten; the payment is kept."""
 
@@ -42,6 +44,15 @@ INSERT INTO checkout_session (account_id, id, stripe_key, asked_at, expires_at, 
                               credited_micros, saves_card, product, display_name)
 VALUES (%(account)s, %(id)s, %(key)s, %(now)s, %(expires)s, %(price)s,
         %(credited)s, %(saves_card)s, %(product)s, %(display_name)s)
+"""
+_ALONE = "SELECT pg_advisory_xact_lock(hashtext('checkouts'), hashtext(%(account)s::text))"
+# A page that was paid is noted in its row only when somebody reads it.
+_COUNT_OPEN = """
+SELECT count(*) FROM checkout_session c
+ WHERE c.account_id = %(account)s AND c.state IN ('creating', 'open') AND c.expires_at > %(now)s
+   AND NOT EXISTS (SELECT FROM payment p
+                    WHERE p.account_id = c.account_id AND p.reference = c.id
+                      AND p.credited_micros > 0)
 """
 _COLUMNS = """
 account_id, id, stripe_key, asked_at, expires_at, price_micros, credited_micros, saves_card, state,
@@ -67,6 +78,10 @@ UPDATE checkout_session SET state = %(state)s
  WHERE account_id = %(account)s AND id = %(id)s AND state = 'open'
 """
 _FORGET = "DELETE FROM checkout_session WHERE created_at < %s"
+
+
+class TooManyOpen(Exception):
+    """The account has MAXIMUM_OPEN pages that can be paid; nothing was made."""
 
 
 class CheckoutState(StrEnum):
@@ -133,29 +148,24 @@ class Checkouts:
         self._now = now
 
     async def begin(
-        self, account_id: UUID, sale: Sale, known: Known, guard: Guard, *, saves_card: bool
+        self,
+        account_id: UUID,
+        sale: Callable[[], Sale],
+        known: Known,
+        guard: Guard,
+        *,
+        saves_card: bool,
     ) -> Checkout:
-        """Commit the row of a new checkout, or find that of the request's first time."""
-        now = self._now()
-        values = {
-            "account": account_id,
-            "id": uuid4(),
-            "key": uuid4(),
-            "now": now,
-            "expires": now + OPEN_TIME,
-            "price": sale.price_micros,
-            "credited": sale.credited_micros,
-            "saves_card": saves_card,
-            "product": sale.product,
-            "display_name": sale.display_name,
-        }
+        """Commit the row of a new checkout, or find that of the request's first time.
+
+        *sale* is asked only for a new one. Raises TooManyOpen, and what *sale* raises.
+        """
+        made = uuid4()
         async with self._pool.connection() as connection, connection.transaction():
-            made = values["id"]
-            assert isinstance(made, UUID)
             await guard(connection)
             before = await known(connection, made)
             if before is None:
-                await connection.execute(_INSERT, values)
+                await self._insert(connection, account_id, made, sale(), saves_card=saves_card)
             found = await _read(connection, {"account": account_id, "id": before or made})
         assert found is not None, "kept for longer than a request is remembered"
         return found
@@ -203,6 +213,28 @@ class Checkouts:
         """Delete those whose time is over."""
         async with self._pool.connection() as connection:
             await connection.execute(_FORGET, (self._now() - KEPT,))
+
+    async def _insert(
+        self, connection: Connection, account_id: UUID, id_: UUID, sale: Sale, *, saves_card: bool
+    ) -> None:
+        now = self._now()
+        values = {
+            "account": account_id,
+            "id": id_,
+            "key": uuid4(),
+            "now": now,
+            "expires": now + OPEN_TIME,
+            "price": sale.price_micros,
+            "credited": sale.credited_micros,
+            "saves_card": saves_card,
+            "product": sale.product,
+            "display_name": sale.display_name,
+        }
+        await connection.execute(_ALONE, values)  # who counts at the same time waits
+        row = await (await connection.execute(_COUNT_OPEN, values)).fetchone()
+        if row is None or row[0] >= MAXIMUM_OPEN:
+            raise TooManyOpen
+        await connection.execute(_INSERT, values)
 
     async def _renewed(self, checkout: Checkout) -> Checkout:
         """The same under another key."""

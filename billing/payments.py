@@ -9,7 +9,6 @@ money: of a payment that bought C credits for the amount A, those that are taken
 back are C·R/A rounded down, however many refunds R is made of; all of C when all is gone.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -28,6 +27,7 @@ from billing.stripe_objects import (
     Origin,
     PaymentSnapshot,
     Purchase,
+    word,
 )
 
 _NAMESPACE: Final = UUID("6b1f3c52-4f0e-5d0a-9a53-7d1c1e0b7a11")
@@ -35,8 +35,6 @@ _NAMESPACE: Final = UUID("6b1f3c52-4f0e-5d0a-9a53-7d1c1e0b7a11")
 CENT_MICROS: Final = 10_000
 """Millionths of a dollar in a minor unit; dollars are all that credits are sold for."""
 _CURRENCY: Final = "usd"
-_WORD: Final = re.compile(r"[a-z0-9_.-]{1,64}")
-"""Products and failure codes: the table takes nothing else."""
 _OPEN_DISPUTES: Final = frozenset(
     ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
 )
@@ -66,7 +64,7 @@ class PaymentProblem(StrEnum):
     CUSTOMER_MISMATCH = "customer_mismatch"
     """Its customer is not that account's."""
     CURRENCY_MISMATCH = "currency_mismatch"
-    """It is in another currency than credits are sold for."""
+    """It, or money that went back of it, is in another currency than credits are sold for."""
     ACCOUNT_UNKNOWN = "account_unknown"
     LEDGER_MISMATCH = "ledger_mismatch"
     """The ledger has other movements under its ids: a defect."""
@@ -184,7 +182,10 @@ def purchase_of(snapshot: PaymentSnapshot) -> Purchase | PaymentProblem | None:
         return PaymentProblem.UNREADABLE
     if purchase.price <= 0 or purchase.credited_micros < 0:
         return PaymentProblem.UNREADABLE
-    if {purchase.currency, snapshot.currency} != {_CURRENCY}:
+    currencies = {purchase.currency, snapshot.currency}
+    currencies.update(refund.currency for refund in snapshot.refunds)
+    currencies.update(dispute.currency for dispute in snapshot.disputes)
+    if currencies != {_CURRENCY}:
         return PaymentProblem.CURRENCY_MISMATCH
     return purchase
 
@@ -237,11 +238,6 @@ def is_settled(snapshot: PaymentSnapshot, row: PaymentRow) -> bool:
     refunded = snapshot.amount_refunded * CENT_MICROS
     is_booked = row.state is not PaymentState.FAILED and row.paid_micros > 0
     return is_booked and row.refunded_micros == refunded
-
-
-def word(text: str) -> str:
-    """What Stripe names, if it is a word that may stand in a row; else nothing."""
-    return text if _WORD.fullmatch(text) else ""
 
 
 def transfer_id(source_id: str, step: int) -> UUID:

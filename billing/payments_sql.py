@@ -70,6 +70,17 @@ _APPLIED = "SELECT 1 FROM stripe_event WHERE event_id = %s"
 _CLAIM = """
 UPDATE payment_sweep SET begun_at = clock_timestamp()
  WHERE begun_at <= clock_timestamp() - make_interval(secs => %s)
+RETURNING begun_at, completed_at, reviewed_at
+"""
+_COMPLETE = "UPDATE payment_sweep SET completed_at = %s, reviewed_at = %s"
+_ADJUSTED = """
+SELECT DISTINCT p.payment_intent
+  FROM payment_adjustment a JOIN payment p ON (p.account_id, p.id) = (a.account_id, a.payment_id)
+ WHERE a.created_at >= %s
+"""
+_TAKING = """
+SELECT source_id FROM payment_adjustment WHERE created_at >= to_timestamp(%s)
+ GROUP BY source_id HAVING max(step) %% 2 = 1
 """
 _FORGET = """
 DELETE FROM stripe_event WHERE event_id IN (
@@ -119,6 +130,17 @@ class PaymentMoved:
     """Somebody else booked a look meanwhile, perhaps a newer one: look again."""
 
     payment_intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTurn:
+    """A sweep that begins, and those before it; 1970 where there was none."""
+
+    begun: datetime
+    completed: datetime
+    """When the last one that completed was begun."""
+    reviewed: datetime
+    """Likewise, of those that looked at old refunds and disputes too."""
 
 
 class PaymentBook:
@@ -259,11 +281,29 @@ class Payments:
             cursor = await connection.execute(_APPLIED, (event_id,))
             return await cursor.fetchone() is not None
 
-    async def claim_sweep(self, seconds: float) -> bool:
-        """Whether it is time for a sweep, and the caller's turn: one process gets it."""
+    async def adjusted_since(self, since: datetime) -> Sequence[str]:
+        """Payments of which a refund or dispute took or gave something back since."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_ADJUSTED, (since,))
+            return [found[0] for found in await cursor.fetchall()]
+
+    async def taking_since(self, since: int) -> set[str]:
+        """Refunds and disputes that took something since (seconds since 1970), and hold it."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_TAKING, (since,))
+            return {found[0] for found in await cursor.fetchall()}
+
+    async def claim_sweep(self, seconds: float) -> SweepTurn | None:
+        """The caller's turn, if it is time for a sweep: one process gets it."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_CLAIM, (seconds,))
-            return cursor.rowcount == 1
+            found = await cursor.fetchone()
+        return None if found is None else SweepTurn(*found)
+
+    async def complete_sweep(self, completed: datetime, reviewed: datetime) -> None:
+        """Remember when the sweep was begun that has completed, and the last review."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_COMPLETE, (completed, reviewed))
 
     async def forget(self, events_before: datetime, payments_before: datetime) -> None:
         """Remove what is older than these times: events, and payments after their seven years."""

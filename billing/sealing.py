@@ -28,6 +28,8 @@ SWEEP = 5_000
 """Rows that the slow pass looks at in each run: a hundred million in half a day."""
 REST = timedelta(seconds=1)
 """What was sealed so short ago is not looked at again: many processes ask, one needs to."""
+_AHEAD = timedelta(minutes=1)
+"""By more than this what is sealed is never ahead of what could be, if clocks are right."""
 _NARROWEST, _WIDEST = timedelta(milliseconds=10), timedelta(days=30)
 """Of the window that one step reads; it halves when it is full, and doubles when it is not."""
 
@@ -150,9 +152,14 @@ class Sealer:
             assert horizon is not None
             async with connection.transaction():
                 taken = await _one(connection, _TAKE)
-                if taken is None or horizon[0] - taken[0] < self._rest:
+                if taken is None:
                     return None
-                return await self._advance(connection, taken[0], horizon[0])
+                since = taken[0]
+                if since - horizon[0] > _AHEAD:  # a clock that ran ahead has been set right
+                    since = horizon[0] - _AHEAD
+                if horizon[0] - since < self._rest:
+                    return None
+                return await self._advance(connection, since, horizon[0])
 
     async def _advance(self, connection: AnyConnection, since: datetime, upto: datetime) -> _Step:
         """Seal one window, or as much of it as fits a batch."""

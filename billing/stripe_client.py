@@ -6,11 +6,11 @@ configured, when it is first asked. No text of Stripe's errors leaves this file.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from billing.stripe_objects import (
@@ -20,14 +20,17 @@ from billing.stripe_objects import (
     CheckoutOrder,
     CheckoutSnapshot,
     EventHint,
+    Json,
     Origin,
     PaymentSnapshot,
     Purchase,
     card_of,
     checkout_of,
+    failure_of,
     hint_of,
     id_of,
     payment_of,
+    refund_of,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +46,16 @@ _RETRIES: Final = 2
 _REFUSALS: Final = frozenset((400, 402, 404))
 """Statuses of a no that stays. A refused key (401, 403) is the operator's to mend, and counts as
 away, as 409 (the same key is under way), 429 and 5xx do."""
+_REUSED: Final = "idempotency_error"
+"""Stripe's word where a key was used with other parameters: no word on what that came to."""
+GONE: Final = "resource_missing"
+"""Stripe's code for what it does not have."""
 _PAGE: Final = 100
 """Stripe's largest page."""
 TOLERANCE_SECONDS: Final = 300
 """How old a webhook's signature may be: Stripe's own default. It signs each try anew."""
+
+_Read = TypeVar("_Read")
 
 
 class PaymentServiceUnavailable(Exception):
@@ -59,7 +68,8 @@ class PaymentRefused(Exception):
     def __init__(self, code: str, payment_intent: str = "") -> None:
         super().__init__(code)
         self.code = code
-        """Stripe's word: `card_declined`, `authentication_required`, `resource_missing`."""
+        """Stripe's word: `card_declined`, `authentication_required`, `resource_missing`; never a
+        text, and never empty."""
         self.payment_intent = payment_intent
         """The payment that was made and not paid, if one was."""
 
@@ -92,65 +102,51 @@ class StripePayments:
         self._connections: Any = None
 
     async def payment(self, payment_intent: str) -> PaymentSnapshot:
-        """The payment as it is now, with its refunds, disputes, and the checkout's invoice."""
-        async with self._asking() as client:
-            v1 = client.v1
-            paid = _json(
-                await v1.payment_intents.retrieve_async(
+        """The payment as it is now, with its refunds, disputes, and the checkout's invoice.
+
+        A refusal with the code GONE says that there is no such payment, and nothing else.
+        """
+        paid: Json | None = None
+        try:
+            async with self._asking() as client:
+                found = await client.v1.payment_intents.retrieve_async(
                     payment_intent, {"expand": ["latest_charge"]}
                 )
-            )
-            refunds = await v1.refunds.list_async(
-                {"payment_intent": payment_intent, "limit": _PAGE}
-            )
-            disputes = await v1.disputes.list_async(
-                {"payment_intent": payment_intent, "limit": _PAGE}
-            )
-            checkouts = []
-            if paid["metadata"].get(ORIGIN_KEY) == Origin.CHECKOUT:  # another has no invoice
-                sessions = await v1.checkout.sessions.list_async(
-                    {"payment_intent": payment_intent, "limit": 1, "expand": ["data.invoice"]}
-                )
-                checkouts = [checkout_of(_json(session)) for session in sessions.data]
-            return payment_of(
-                paid,
-                [_json(refund) async for refund in refunds.auto_paging_iter()],
-                [_json(dispute) async for dispute in disputes.auto_paging_iter()],
-                checkouts[0] if checkouts else None,
-            )
+                paid = _json(found)
+                return await _whole(client, payment_intent, paid)
+        except PaymentRefused as refused:
+            if paid is not None and refused.code == GONE:
+                raise PaymentServiceUnavailable from None
+            raise
 
     async def payments_since(self, since: int) -> AsyncIterator[PaymentSnapshot]:
         """Payments begun since (seconds since 1970), newest first, without refunds and disputes.
 
         Their `amount_refunded` and `is_disputed` tell whether there are any.
         """
-        asked: Any = {
-            "created": {"gte": since},
-            "limit": _PAGE,
-            "expand": ["data.latest_charge"],
-        }
-        while True:
-            async with self._asking() as client:
-                page = await client.v1.payment_intents.list_async(asked)
-            found = [payment_of(_json(intent)) for intent in page.data]
-            for snapshot in found:
-                yield snapshot
-            if not page.has_more or not found:
-                return
-            asked = {**asked, "starting_after": found[-1].payment_intent}
+        asked = {"created": {"gte": since}, "limit": _PAGE, "expand": ["data.latest_charge"]}
+        intents = (await self._opened()).v1.payment_intents
+        async for snapshot in self._pages(intents.list_async, asked, payment_of):
+            yield snapshot
 
-    async def refunded_since(self, since: int) -> tuple[str, ...]:
-        """The payments of which money went back, or was disputed, since (seconds since 1970)."""
-        async with self._asking() as client:
-            refunds = await client.v1.refunds.list_async(
-                {"created": {"gte": since}, "limit": _PAGE}
-            )
-            disputes = await client.v1.disputes.list_async(
-                {"created": {"gte": since}, "limit": _PAGE}
-            )
-            found = [_json(item) async for item in refunds.auto_paging_iter()]
-            found += [_json(item) async for item in disputes.auto_paging_iter()]
-        return tuple({hint for item in found if (hint := _intent(item))})
+    async def refunded_since(
+        self, since: int, taking: Collection[str] = frozenset()
+    ) -> tuple[str, ...]:
+        """The payments of which money went back, or was disputed, since (seconds since 1970).
+
+        Left out are refunds of which *taking* has the id, unless their money came back.
+        """
+
+        def told(item: Json) -> str:
+            is_refund = item.get("object") == "refund"
+            is_known = is_refund and item["id"] in taking and refund_of(item).is_gone
+            return "" if is_known else id_of(item.get("payment_intent"))
+
+        asked = {"created": {"gte": since}, "limit": _PAGE}
+        v1 = (await self._opened()).v1
+        found = {name async for name in self._pages(v1.refunds.list_async, asked, told)}
+        found |= {name async for name in self._pages(v1.disputes.list_async, asked, told)}
+        return tuple(found - {""})
 
     async def knows_customer(self, customer: str) -> bool:
         """Whether this Stripe account has that customer; one that was deleted counts."""
@@ -158,7 +154,7 @@ class StripePayments:
             async with self._asking() as client:
                 await client.v1.customers.retrieve_async(customer)
         except PaymentRefused as refused:
-            if refused.code == "resource_missing":
+            if refused.code == GONE:
                 return False
             raise
         return True
@@ -170,7 +166,7 @@ class StripePayments:
                 {"metadata": {ACCOUNT_KEY: account_id.hex}},
                 {"idempotency_key": idempotency_key},
             )
-        return customer.id
+            return customer.id
 
     async def create_checkout(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSnapshot:
         """Open a page on which *order* can be paid."""
@@ -208,7 +204,7 @@ class StripePayments:
                 parameters,  # type: ignore[arg-type]  # a TypedDict of 60 keys
                 {"idempotency_key": idempotency_key},
             )
-        return checkout_of(_json(session))
+            return checkout_of(_json(session))
 
     async def checkout(self, session: str) -> CheckoutSnapshot:
         """A page as it is now."""
@@ -216,7 +212,7 @@ class StripePayments:
             found = await client.v1.checkout.sessions.retrieve_async(
                 session, {"expand": ["invoice"]}
             )
-        return checkout_of(_json(found))
+            return checkout_of(_json(found))
 
     async def cards(self, customer: str) -> tuple[CardSnapshot, ...]:
         """The saved cards, newest first."""
@@ -224,7 +220,7 @@ class StripePayments:
             page = await client.v1.customers.payment_methods.list_async(
                 customer, {"type": "card", "limit": _PAGE}
             )
-        return tuple(card_of(_json(method)) for method in page.data)
+            return tuple(card_of(_json(method)) for method in page.data)
 
     async def detach_card(self, payment_method: str) -> None:
         """Forget a saved card."""
@@ -251,7 +247,7 @@ class StripePayments:
                 },
                 {"idempotency_key": idempotency_key},
             )
-        return payment_of(_json(intent))
+            return payment_of(_json(intent))
 
     async def event(self, payload: bytes, signature: str) -> EventHint:
         """Verify a webhook's signature and age, and read which payment it is about.
@@ -277,9 +273,27 @@ class StripePayments:
         if connections is not None:
             await connections.close_async()
 
+    async def _pages(
+        self,
+        ask: Callable[[Any], Awaitable[Any]],
+        asked: Mapping[str, object],
+        read: Callable[[Json], _Read],
+    ) -> AsyncIterator[_Read]:
+        """All that Stripe lists; each page is a call that has its own time."""
+        while True:
+            async with self._asking():
+                page = await ask(asked)
+                found = [read(_json(item)) for item in page.data]
+                asked = {**asked, "starting_after": page.data[-1].id} if page.has_more else {}
+            for item in found:
+                yield item
+            if not asked:
+                return
+
     async def _opened(self) -> "StripeClient":
         stripe = await _library()
         if self._client is None:
+            stripe.enable_telemetry = False  # an id in a file at home, and the name of the system
             self._connections = stripe.HTTPXClient(timeout=self._settings.seconds)
             self._client = stripe.StripeClient(
                 self._settings.secret_key,
@@ -291,15 +305,20 @@ class StripePayments:
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator["StripeClient"]:
-        """Stripe's errors and a timeout become one of ours, without their text."""
+        """Stripe's errors and a timeout become one of ours, without their text.
+
+        So does what is not an answer of Stripe's at all, in which its client, or whoever reads
+        the answer in here, does not find what is always there.
+        """
         client = await self._opened()
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                yield client
-        except TimeoutError:
+                try:
+                    yield client
+                except (await _library()).StripeError as error:
+                    raise _ours(error) from None
+        except (TimeoutError, AttributeError, LookupError, TypeError, ValueError):
             raise PaymentServiceUnavailable from None
-        except (await _library()).StripeError as error:
-            raise _ours(error) from None
 
 
 async def _library() -> Any:
@@ -307,18 +326,36 @@ async def _library() -> Any:
     return await asyncio.to_thread(import_module, "stripe")
 
 
-def _json(found: "StripeObject") -> Mapping[str, Any]:
+def _json(found: "StripeObject") -> Json:
     return found.to_dict()
 
 
-def _intent(item: Mapping[str, Any]) -> str:
-    return id_of(item.get("payment_intent"))
+async def _whole(client: "StripeClient", name: str, paid: Json) -> PaymentSnapshot:
+    """A payment with what belongs to it."""
+    v1 = client.v1
+    refunds = await v1.refunds.list_async({"payment_intent": name, "limit": _PAGE})
+    disputes = await v1.disputes.list_async({"payment_intent": name, "limit": _PAGE})
+    checkouts = []
+    if paid["metadata"].get(ORIGIN_KEY) == Origin.CHECKOUT:  # another has no invoice
+        sessions = await v1.checkout.sessions.list_async(
+            {"payment_intent": name, "limit": 1, "expand": ["data.invoice"]}
+        )
+        checkouts = [checkout_of(_json(session)) for session in sessions.data]
+    return payment_of(
+        paid,
+        [_json(refund) async for refund in refunds.auto_paging_iter()],
+        [_json(dispute) async for dispute in disputes.auto_paging_iter()],
+        checkouts[0] if checkouts else None,
+    )
 
 
 def _ours(error: "StripeError") -> PaymentServiceUnavailable | PaymentRefused:
     if error.http_status not in _REFUSALS:
         return PaymentServiceUnavailable()
     body = error.json_body if isinstance(error.json_body, Mapping) else {}
-    said = body.get("error") or {}
-    code = said.get("code") or said.get("type") or "refused"
-    return PaymentRefused(str(code), id_of(said.get("payment_intent")))
+    said = body.get("error")
+    said = said if isinstance(said, Mapping) else {}
+    code = said.get("code") or said.get("type")
+    if not isinstance(code, str) or code == _REUSED:  # not Stripe's answer, or not on this
+        return PaymentServiceUnavailable()
+    return PaymentRefused(failure_of(code), id_of(said.get("payment_intent")))

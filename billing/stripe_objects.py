@@ -4,6 +4,7 @@ Amounts are in minor units of their currency (cents), as Stripe has them. Field 
 Stripe's API 2026-10-28; each `*_of` reads one object as plain JSON. Pure.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,10 @@ OURS_KEY: Final = "reapi_reference"
 """Metadata: the id of our own row that asked for it, as 32 hexadecimal digits."""
 
 
+_WORD: Final = re.compile(r"[a-z0-9_.-]{1,64}")
+"""Products and failure codes: the tables take nothing else."""
+_UNNAMED: Final = "refused"
+"""The failure code where Stripe's is no such word."""
 _RETURNED: Final = frozenset(("failed", "canceled"))
 """States of refunds whose money is the operator's again."""
 
@@ -38,6 +43,7 @@ _TELLING: Final = frozenset(
         "refund.created",
         "refund.updated",
         "refund.failed",
+        "charge.refund.updated",
         "charge.dispute.created",
         "charge.dispute.updated",
         "charge.dispute.closed",
@@ -106,6 +112,7 @@ class RefundSnapshot:
 
     id: str
     amount: int
+    currency: str
     status: str
     """`pending`, `requires_action`, `succeeded`, `failed` or `canceled`."""
 
@@ -121,16 +128,18 @@ class DisputeSnapshot:
 
     id: str
     amount: int
+    currency: str
     status: str
     """`warning_*`, `needs_response`, `under_review`, `won`, `lost`, `prevented`."""
     movements: tuple[int, ...]
-    """What it moved on the operator's balance at Stripe, in that balance's currency: negative is
-    a withdrawal, positive a reinstatement. Only the sign of the sum says something here."""
+    """What it moved on the operator's balance at Stripe, oldest first, in that balance's currency:
+    negative is a withdrawal, positive a reinstatement. Only the sign of the last one says something
+    here: each has the rate of its day, and fees may stand among them."""
 
     @property
     def is_withdrawn(self) -> bool:
         """Whether the money is gone, for now or for good."""
-        return sum(self.movements) < 0
+        return bool(self.movements) and self.movements[-1] < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +244,7 @@ def payment_of(
         metadata=dict(intent.get("metadata") or {}),
         tax=checkout.tax if checkout is not None else 0,
         charge=charge.get("id") or "",
-        failure_code=error.get("code") or "",
+        failure_code=failure_of(error.get("code") or ""),
         invoice=checkout.invoice if checkout is not None else "",
         invoice_url=checkout.invoice_url if checkout is not None else "",
         receipt_url=charge.get("receipt_url") or "",
@@ -247,12 +256,17 @@ def payment_of(
 
 
 def refund_of(refund: Json) -> RefundSnapshot:
-    return RefundSnapshot(refund["id"], refund["amount"], refund.get("status") or "pending")
+    return RefundSnapshot(
+        refund["id"], refund["amount"], refund["currency"], refund.get("status") or "pending"
+    )
 
 
 def dispute_of(dispute: Json) -> DisputeSnapshot:
-    movements = tuple(entry["amount"] for entry in dispute.get("balance_transactions") or ())
-    return DisputeSnapshot(dispute["id"], dispute["amount"], dispute["status"], movements)
+    moved = sorted(dispute.get("balance_transactions") or (), key=lambda entry: entry["created"])
+    movements = tuple(entry["amount"] for entry in moved if entry["amount"])
+    return DisputeSnapshot(
+        dispute["id"], dispute["amount"], dispute["currency"], dispute["status"], movements
+    )
 
 
 def checkout_of(session: Json) -> CheckoutSnapshot:
@@ -296,6 +310,16 @@ def hint_of(event: Json) -> EventHint:
     is_payment = subject.get("object") == "payment_intent"
     intent = subject.get("id") if is_payment else id_of(subject.get("payment_intent"))
     return EventHint(event["id"], event["type"], intent or "")
+
+
+def word(text: str) -> str:
+    """What Stripe names, if it is a word that may stand in a row; else nothing."""
+    return text if _WORD.fullmatch(text) else ""
+
+
+def failure_of(code: str) -> str:
+    """Stripe's failure code as a word: it says why, or only that; empty stays empty."""
+    return code and (word(code) or _UNNAMED)
 
 
 def id_of(reference: object) -> str:

@@ -9,7 +9,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from billing.auto_top_up import NO_CARD, NOT_PAID, Fate, card_to_charge, fate, pause_seconds
+from billing.auto_top_up import (
+    CALLED_OFF,
+    NO_CARD,
+    NOT_PAID,
+    Fate,
+    card_to_charge,
+    fate,
+    pause_seconds,
+)
 from billing.auto_top_up_sql import AutoTopUps, TopUp
 from billing.customers import Customers
 from billing.packs import CURRENCY, CUSTOM, cents
@@ -21,9 +29,10 @@ AT_ONCE: Final = 4
 KEY_SECONDS: Final = 600
 """How long Stripe is asked under one key without an answer. It repeats an answer of 500 under the
 same key for a day; by then its list of payments tells whether there is one."""
+_CALM_SECONDS: Final = 120
+"""After that long of doubling pauses nothing that was asked is still under way at Stripe."""
 _SLACK_SECONDS: Final = 300
 """By how much Stripe's clock may differ from ours where its list is searched."""
-_LONGEST_CODE: Final = 64
 
 Book = Callable[[str], Awaitable[bool]]
 """Read a payment at Stripe and book what is missing; whether its credits are on the balance. It
@@ -64,8 +73,8 @@ class TopUpRunner:
         except PaymentServiceUnavailable:
             await self._rows.later(item, pause_seconds(item.try_count))
         except PaymentRefused as refused:
-            code = refused.code[:_LONGEST_CODE] or NOT_PAID
-            await self._rows.failed(item, code, refused.payment_intent or item.payment_intent)
+            intent = refused.payment_intent or item.payment_intent
+            await self._rows.failed(item, refused.code, intent)
         else:
             if snapshot is not None:
                 await self._learn(item, snapshot)
@@ -74,8 +83,13 @@ class TopUpRunner:
         """The payment as Stripe has it now, charged if need be; None: that is settled already."""
         if item.payment_intent:
             return await self._stripe.payment(item.payment_intent)
+        if not await self._rows.is_wanted(item):
+            return await self._called_off(item)
         if item.asked_seconds > KEY_SECONDS:
-            return await self._searched(item)
+            found = await self._searched(item)
+            if found is None:
+                await self._rows.renew(item)
+            return found
         customer = await self._customers.find(item.account_id)
         card = item.payment_method or (await self._card(item, customer) if customer else "")
         if not customer or not card:
@@ -85,22 +99,30 @@ class TopUpRunner:
             _purchase(item), customer, card, f"top-up-{item.stripe_key.hex}"
         )
 
+    async def _called_off(self, item: TopUp) -> PaymentSnapshot | None:
+        """What was paid before it was turned off, if anything was; nothing more is charged."""
+        if item.try_count > 1 and item.asked_seconds <= _CALM_SECONDS:
+            await self._rows.later(item, pause_seconds(item.try_count))
+            return None
+        found = await self._searched(item) if item.try_count > 1 else None
+        if found is None:
+            await self._rows.failed(item, CALLED_OFF, "")
+        return found
+
     async def _card(self, item: TopUp, customer: str) -> str:
         """Which card to charge, written down; empty: there is none."""
         settings, _ = await self._rows.settings(item.account_id)
         card = card_to_charge(settings, await self._stripe.cards(customer))
         if card is None:
             return ""
-        await self._rows.choose(item, card.id)
-        return card.id
+        return await self._rows.choose(item, card.id)
 
     async def _searched(self, item: TopUp) -> PaymentSnapshot | None:
-        """The payment among those that Stripe lists; where there is none, it is asked for anew."""
+        """The payment among those that Stripe lists."""
         since = int(item.created_at.timestamp()) - _SLACK_SECONDS
         async for snapshot in self._stripe.payments_since(since):
             if snapshot.metadata.get(OURS_KEY) == item.id.hex:
                 return snapshot
-        await self._rows.renew(item)
         return None
 
     async def _learn(self, item: TopUp, snapshot: PaymentSnapshot) -> None:

@@ -44,8 +44,13 @@ class KeyAuthenticator:
             raise GatewayError(
                 Reason.ACCOUNT_SUSPENDED, "The account is suspended; contact the operator."
             )
-        scopes = frozenset(row.scopes)
-        return Caller(row.account_id, row.id, sandbox=row.sandbox, scopes=scopes)
+        return Caller(
+            row.account_id,
+            row.id,
+            sandbox=row.sandbox,
+            scopes=frozenset(row.scopes),
+            allowed_models=frozenset(row.allowed_models),
+        )
 
     def _is_good(self, key: KeyText, row: KeyRow) -> bool:
         digests = self._keyring.candidates(PURPOSE, key.public_id.encode(), key.secret.encode())

@@ -17,6 +17,8 @@ class Caller:
     admin: bool = False
     scopes: frozenset[str] = frozenset()
     """What its key may do (`accounts.granting.Scope`); empty: everything."""
+    allowed_models: frozenset[str] = frozenset()
+    """Which models its key may use, by id; empty: all. Up to a second old: holds ask the row."""
 
 
 NOBODY = Caller(UUID(int=0), UUID(int=0))

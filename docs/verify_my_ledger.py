@@ -73,6 +73,8 @@ def verify(gateway: str, api_key: str, seen: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(str(__doc__))
     memory = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     before = json.loads(memory.read_text()) if memory is not None and memory.exists() else {}
     state = verify(sys.argv[1].rstrip("/"), sys.stdin.readline().strip(), before)

@@ -19,7 +19,10 @@ _MAP_BYTES = 32 << 20
 _DESCRIPTORS = 65_536
 """Two for each of the most requests that a process takes on, and as many for jobs and idle ones."""
 
-_TRACING = ("GRPC_TRACE", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONFAULTHANDLER")
+_TRACING = (
+    *("GRPC_TRACE", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONFAULTHANDLER"),
+    "STRIPE_LOG",
+)
 
 
 class UnsafeEnvironment(Exception):

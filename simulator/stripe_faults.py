@@ -25,6 +25,7 @@ MAX_COUNT: Final = 1 << 40
 # One day, as for the faults of channels.
 MAX_DELAY_MS: Final = 86_400_000
 _SAID: Final[Mapping[int, tuple[str, str | None, str]]] = {
+    404: ("invalid_request_error", "resource_missing", "No such object."),
     409: (
         "invalid_request_error",
         "lock_timeout",

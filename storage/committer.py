@@ -31,6 +31,7 @@ _SERVER = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_bitmapscan": "off",
+    "enable_material": "off",
     "jit": "off",
     "lock_timeout": "2500",
     "statement_timeout": "2500",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 
+from accounts.limits import ModelNotAllowed
 from billing.pricing import TIME_UNITS, PriceLine, price_lines, total
 from core.body import Body, Secret
 from core.caller import Caller
@@ -19,6 +20,7 @@ from core.engine.ids import moment_of
 from core.engine.order import Order, RawInput
 from core.engine.quotes import Quote, QuoteTokens
 from core.engine.records import Callback
+from core.engine.refusals import refusal_error
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
 from core.media import probe
@@ -126,6 +128,12 @@ class Intake:
         """Examine what comes next by another catalogue; jobs keep what they were priced by."""
         self._catalogue = catalogue
         self._kept.clear()
+
+    def permit(self, caller: Caller, name: str) -> None:
+        """Whether *caller* may use the model *name*; raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED."""
+        model = self._catalogue.usable_model(name)
+        if caller.allowed_models and model.id not in caller.allowed_models:
+            raise refusal_error(ModelNotAllowed(model.id))
 
     def examine(self, caller: Caller, order: Order) -> Job:
         """Check, price and fingerprint; raises GatewayError naming the parameter."""

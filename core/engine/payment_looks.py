@@ -15,15 +15,13 @@ from billing.payments import (
     vanished,
 )
 from billing.payments_sql import BookPayment, PaymentMoved, Payments
-from billing.stripe_client import PaymentRefused, PaymentServiceUnavailable, StripePayments
+from billing.stripe_client import GONE, PaymentRefused, PaymentServiceUnavailable, StripePayments
 from billing.stripe_objects import EventHint, PaymentSnapshot
 from core.log import Emit, PaymentOdd
 from storage.commits import Commit, Commits, Committed
 
 TRIES: Final = 8
 """Each time somebody else was faster; more than that at once is a storm, and Stripe sends again."""
-_GONE: Final = "resource_missing"
-"""Stripe's code for what it does not have."""
 
 
 class Outcome(StrEnum):
@@ -108,7 +106,7 @@ class PaymentLooks:
         try:
             return await self._stripe.payment(payment_intent)
         except PaymentRefused as refused:
-            if refused.code == _GONE:
+            if refused.code == GONE:
                 return None
             raise
 

@@ -1,7 +1,7 @@
 """Compares Stripe's payments with ours, and mends what events that never came have left."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,12 +12,20 @@ from billing.payments_sql import Payments
 from billing.stripe_client import PaymentRefused, PaymentServiceUnavailable, StripePayments
 from core.engine.payment_looks import Outcome, PaymentLooks
 from core.log import Emit, PaymentOdd
+from storage.commits import CommitRejected
 from storage.pool import StorageUnavailable
 
 SWEEP_SECONDS: Final = 600.0
 """Between two sweeps: at most so late does a customer get what an event should have brought."""
-SWEEP_DAYS: Final = 3
+SWEEP_BACK: Final = timedelta(days=3)
 """Stripe tries to deliver an event for that long; what is open is looked at however old it is."""
+_OVERLAP: Final = timedelta(hours=1)
+"""With the last sweep that completed: clocks differ."""
+_FARTHEST: Final = timedelta(days=90)
+"""After a longer outage, and the first time: what is older is for `reapi payments sweep`."""
+_REVIEW_EVERY: Final = timedelta(days=1)
+_REVIEWED: Final = timedelta(days=35)
+"""So long after it was made a refund may still fail: banks take up to 30 days."""
 _LOOK_SECONDS: Final = 30.0
 """Between two questions whether it is time, in every process."""
 _EVENTS_KEPT: Final = timedelta(days=30)
@@ -56,21 +64,43 @@ class PaymentSweep:
         """Sweep every *seconds*, in one of the processes; what is away is met at the next turn."""
         while True:
             with suppress(StorageUnavailable, PaymentServiceUnavailable, PaymentRefused):
-                if await self._payments.claim_sweep(seconds):
-                    await self.run(SWEEP_DAYS)
-                    await self._payments.forget(
-                        self._now() - _EVENTS_KEPT, self._now() - _PAYMENTS_KEPT
-                    )
+                await self.turn(seconds)
             await asyncio.sleep(min(seconds, _LOOK_SECONDS))
+
+    async def turn(self, seconds: float) -> SweepReport | None:
+        """Sweep all since the last sweep that completed, if none was begun for *seconds*.
+
+        Once a day it looks again at refunds and disputes of the last weeks: one that fails so
+        late is of a payment that no list of new ones has.
+        """
+        turn = await self._payments.claim_sweep(seconds)
+        if turn is None:
+            return None
+        now = self._now()
+        since = max(now - _FARTHEST, min(now - SWEEP_BACK, turn.completed - _OVERLAP))
+        adjusted: Sequence[str] = ()
+        reviewed = turn.reviewed
+        if turn.begun - reviewed >= _REVIEW_EVERY:
+            adjusted = await self._payments.adjusted_since(now - _REVIEWED)
+            reviewed = turn.begun
+        report = await self._sweep(since, adjusted)
+        await self._payments.complete_sweep(turn.begun, reviewed)
+        await self._payments.forget(now - _EVENTS_KEPT, now - _PAYMENTS_KEPT)
+        return report
 
     async def run(self, days: int) -> SweepReport:
         """Look at every payment of the last *days* that does not agree, and at every open one.
 
         Raises PaymentServiceUnavailable, PaymentRefused and StorageUnavailable.
         """
-        since = int((self._now() - timedelta(days=days)).timestamp())
+        return await self._sweep(self._now() - timedelta(days=days), ())
+
+    async def _sweep(self, begin: datetime, adjusted: Sequence[str]) -> SweepReport:
+        """Look at what does not agree since *begin*, at what is open, and at *adjusted*."""
+        since = int(begin.timestamp())
         rows = {row.payment_intent: row for row in await self._payments.recent(since)}
-        doubtful: set[str] = set(await self._stripe.refunded_since(since))
+        taking = await self._payments.taking_since(since)
+        doubtful = {*adjusted, *await self._stripe.refunded_since(since, taking)}
         seen: set[str] = set()
         async for snapshot in self._stripe.payments_since(since):
             row = rows.get(snapshot.payment_intent)
@@ -83,7 +113,12 @@ class PaymentSweep:
         doubtful.update(name for name in rows if name not in seen)
         mended = problems = 0
         for name in sorted(doubtful):
-            look = await self._looks.look(name)
+            try:
+                look = await self._looks.look(name)
+            except (PaymentRefused, CommitRejected):  # one shall not hide all that come after it
+                self._emit(PaymentOdd("not_readable", name))
+                problems += 1
+                continue
             problems += look.outcome is Outcome.PROBLEM
             if look.decision is not None and (what := _mended(look.decision)):
                 self._emit(PaymentOdd(what, name))

@@ -98,7 +98,7 @@ class Reloading:
         except CatalogueError as error:
             self._refuse(error, CatalogueRefused(error.file.name, error.line or 0, error.key))
         except CatalogueChanged as error:
-            self._refuse(error, CatalogueRefused(key=f"models.{error.model}.prices"))
+            self._refuse(error, CatalogueRefused(key=f"models.{error.model}.{error.key}"))
         except StorageUnavailable:
             return False
         else:

@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.engine.adoption import Adoption
+from core.engine.catalogue_versions import tell_increases
 from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
 from core.engine.retention import AnyPool, drop_days, make_days, sweep_keys
@@ -128,6 +129,7 @@ class Upkeep:
                 await drop_days(self._pool, self._now())
                 await sweep_keys(self._pool)
                 await LeasesSql(self._pool).forget_old()
+                await tell_increases(self._pool)
                 await self._probes.sweep_strays(self._now())
             except StorageUnavailable:
                 await asyncio.sleep(ADOPTION_SECONDS)

@@ -38,14 +38,17 @@ class ApiKeyService:
         self, request: pb.CreateApiKeyRequest, context: Context
     ) -> pb.CreateApiKeyResponse:
         """Make a key; its secret is shown only here."""
-        wanted = words.new_settings(request.api_key, self._model_id)
         known = self._repeats.of(repeatable(request))
         caller = current_caller()
         key = make_key(os.urandom(PUBLIC_BYTES + SECRET_BYTES))
         new = NewKey(new_id(), key.public_id, digest_of(self._keyring, key))
         try:
             entry, is_new = await self._store.create(
-                caller.account_id, caller.key_id, new, wanted, known
+                caller.account_id,
+                caller.key_id,
+                new,
+                lambda: words.new_settings(request.api_key, self._model_id),
+                known,
             )
         except KeyStoreError as error:
             raise words.refused(error) from None

@@ -83,17 +83,19 @@ class CardCalls:
     async def DeletePaymentMethod(
         self, request: pb.DeletePaymentMethodRequest, context: Context
     ) -> pb.DeletePaymentMethodResponse:
-        """Forget one; auto-top-up that charges it is turned off."""
+        """Forget one; auto-top-up that charges it is turned off.
+
+        It is off before the card is gone, with the request remembered: wherever that breaks off,
+        the repeat does what is left.
+        """
         account_id, known = current_caller().account_id, self._repeats.of(repeatable(request))
         id_ = _card_id(request.name)
-        if await self._top_ups.peek(account_id, may_manage_billing, known):
-            return pb.DeletePaymentMethodResponse()
+        was_begun = await self._top_ups.peek(account_id, may_manage_billing, known)
         cards = await self._cards("DeletePaymentMethod")
         if id_ not in [card.id for card in cards]:
+            if was_begun:
+                return pb.DeletePaymentMethodResponse()
             raise words.not_found("payment_method", "No such payment method.")
-        assert self._wallet is not None
-        with stripe_answers():
-            await self._wallet.stripe.detach_card(id_)
         left = [card for card in cards if card.id != id_]
 
         async def decide(
@@ -105,6 +107,9 @@ class CardCalls:
             return replace(settings, enabled_at=None, failure_code=NO_CARD)
 
         await self._top_ups.change(account_id, decide)
+        assert self._wallet is not None
+        with stripe_answers():
+            await self._wallet.stripe.detach_card(id_)
         return pb.DeletePaymentMethodResponse()
 
     async def GetAutoTopUp(

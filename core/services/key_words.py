@@ -7,9 +7,9 @@ from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from accounts.granting import Scope, Settings
+from accounts.granting import CONCURRENCY, RATE, Scope, Settings
 from accounts.key_store import MAXIMUM, KeyEntry, KeyStoreError, Problem, State
-from accounts.registry import CONCURRENCY, NAME_LENGTH, RATE
+from accounts.registry import NAME_LENGTH
 from core.errors import GatewayError, Reason
 from core.permissions import denied
 from core.services.convert import timestamp

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from billing.checkout import Checkout, CheckoutState
+from billing.checkout import MAXIMUM_OPEN, Checkout, CheckoutState
 from billing.packs import CURRENCY, CUSTOM, CreditPack, NotOnOffer, Offer, Sale
 from billing.payments import PaymentState
 from billing.payments_read import PaymentEntry
@@ -165,6 +165,16 @@ def payment_id(name: str) -> UUID:
 def no_checkout() -> GatewayError:
     """The one answer for a checkout that is unknown, forgotten or another account's."""
     return not_found("checkout_session", "No such checkout.")
+
+
+def too_many_open() -> GatewayError:
+    """The answer to who opens page after page."""
+    return GatewayError(
+        Reason.CONFLICT,
+        f"The account has {MAXIMUM_OPEN} checkouts open. Pay one, or wait until one expires; "
+        "a repeat with the same request_id gives the page that it opened.",
+        metadata={"resource": "checkout_session"},
+    )
 
 
 def no_payment() -> GatewayError:

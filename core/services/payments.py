@@ -1,12 +1,14 @@
 """BillingService: credit packs, checkouts and payments."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from time import monotonic
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from grpc import aio
 
-from billing.checkout import Checkout, Checkouts, CheckoutState, Pages
+from billing.checkout import Checkout, Checkouts, CheckoutState, Pages, TooManyOpen
 from billing.packs import Offer
 from billing.payments_read import PaymentEntry, PaymentReads
 from billing.stripe_objects import CheckoutSnapshot
@@ -14,6 +16,7 @@ from core.caller import current_caller
 from core.catalog.entries import Catalogue
 from core.engine.payment_looks import PaymentLooks
 from core.engine.repeats import Repeats
+from core.policy.pace import Pace
 from core.services import cursors
 from core.services import payment_words as words
 from core.services.managing import may_manage_billing
@@ -22,6 +25,11 @@ from core.services.stripe_answers import stripe_answers
 from reapi.v1 import billing_service_pb2 as pb
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+
+LOOK_SECONDS: Final = 2.0
+"""Between two questions to Stripe about one open checkout, however often it is read."""
+KEPT_PAGES: Final = 10_000
+"""Pages that are remembered; one that was forgotten is told again with the next look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,20 @@ class PaymentCalls:
     """
 
     def __init__(
-        self, catalogue: Catalogue, payments: PaymentReads, repeats: Repeats, till: Till | None
+        self,
+        catalogue: Catalogue,
+        payments: PaymentReads,
+        repeats: Repeats,
+        till: Till | None,
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._offer = catalogue.offer
         self._payments = payments
         self._repeats = repeats
         self._till = till
+        self._now = now
+        self._pace = Pace(LOOK_SECONDS)
+        self._uris: dict[UUID, str] = {}
 
     def use(self, catalogue: Catalogue) -> None:
         """Sell what another catalogue offers from now on."""
@@ -89,15 +105,19 @@ class PaymentCalls:
             words.page_uri("success_uri", request.success_uri, allowed, home),
             words.page_uri("cancel_uri", request.cancel_uri, allowed, home),
         )
-        begun = await till.checkouts.begin(
-            current_caller().account_id,
-            words.sale(request, self._offer),
-            self._repeats.of(repeatable(request)),
-            may_manage_billing,
-            saves_card=request.save_payment_method,
-        )
+        try:
+            begun = await till.checkouts.begin(
+                current_caller().account_id,
+                lambda: words.sale(request, self._offer),
+                self._repeats.of(repeatable(request)),
+                may_manage_billing,
+                saves_card=request.save_payment_method,
+            )
+        except TooManyOpen:
+            raise words.too_many_open() from None
         with stripe_answers():
             checkout, page = await till.checkouts.open(begun, pages)
+        self._keep(checkout.id, page)
         return pb.CreateCheckoutSessionResponse(
             checkout_session=words.checkout_message(checkout, page.url)
         )
@@ -111,18 +131,19 @@ class PaymentCalls:
         checkout = await till.checkouts.get(account_id, words.checkout_id(request.name))
         if checkout is None or checkout.state is CheckoutState.CREATING:
             raise words.no_checkout()
-        uri, payment = "", await self._credited(account_id, checkout.id)
-        if payment is None and checkout.state is CheckoutState.OPEN:
+        payment = await self._credited(account_id, checkout.id)
+        is_open = payment is None and checkout.state is CheckoutState.OPEN
+        if is_open and self._pace.take(checkout.id, self._now()) == 0:
             with stripe_answers():
                 page = await till.checkouts.page(checkout)
                 if page is not None and page.payment_status == "paid":
                     await till.looks.look(page.payment_intent)
                     payment = await self._credited(account_id, checkout.id)
-            uri = page.url if page is not None else ""
+            self._keep(checkout.id, page)
             checkout = await _ended(till, checkout, page)
         if payment is not None and checkout.state is not CheckoutState.PAID:
             checkout = await till.checkouts.end(checkout, CheckoutState.PAID)
-        message = words.checkout_message(checkout, uri, payment)
+        message = words.checkout_message(checkout, self._uris.get(checkout.id, ""), payment)
         return pb.GetCheckoutSessionResponse(checkout_session=message)
 
     async def ListPayments(
@@ -151,6 +172,13 @@ class PaymentCalls:
         if item is None:
             raise words.no_payment()
         return pb.GetPaymentResponse(payment=words.payment_message(item, self._offer))
+
+    def _keep(self, id_: UUID, page: CheckoutSnapshot | None) -> None:
+        """Remember where a checkout is paid, for who reads it before the next look."""
+        self._uris.pop(id_, None)
+        if len(self._uris) >= KEPT_PAGES:
+            del self._uris[next(iter(self._uris))]
+        self._uris[id_] = page.url if page is not None else ""
 
     def _open(self, endpoint: str) -> Till:
         if self._till is None:

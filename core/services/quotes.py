@@ -42,6 +42,7 @@ class Quotes:
             await self._admission.turn(slot)
             slot.grow(request.ByteSize())
             order = parse.order(request.spec, (), current_request_id())
+            self._quoting.begin(caller, order.model)
             order = await self._inputs.fetched(order, slot, caller.account_id)
             slot.received()
             offer = await self._quoting.offer(caller, order)

@@ -35,6 +35,8 @@ _MODEL = re.compile(r"[A-Za-z0-9._/-]{1,96}\Z")
 _PLACE = re.compile(
     r"([0-9T:.-]{19,26}\+00:00)\|([0-9-]{10})?\|([0-9]{1,18})\|([A-Za-z0-9._/-]*)\|([0-9A-Za-z]*)\Z"
 )
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""No list was begun before."""
 _STATE_OF = {int(number): state for state, number in STATES.items()}
 _GROUPINGS: Final = {
     pb.SummarizeUsageRequest.GROUPING_MODEL: "by_model",
@@ -177,7 +179,8 @@ def _place(text: str) -> tuple[datetime, Place]:
         if found is not None:
             now, day, charged, model, key = found.groups()
             place = Place(date.fromisoformat(day) if day else None, int(charged), model, key)
-            return datetime.fromisoformat(now), place
+            if (end := datetime.fromisoformat(now)) >= _FIRST:
+                return end, place
     except ValueError:
         pass
     raise _invalid("page_token", "is not from this list with these parameters")

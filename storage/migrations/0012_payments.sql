@@ -101,6 +101,8 @@ CREATE TABLE payment_adjustment (
     )
 );
 
+CREATE INDEX payment_adjustment_by_age ON payment_adjustment (created_at);
+
 CREATE TRIGGER payment_adjustment_rows_stay BEFORE UPDATE OR TRUNCATE ON payment_adjustment
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -131,8 +133,10 @@ CREATE INDEX stripe_event_by_age ON stripe_event (applied_at);
 
 -- When a process last began to compare Stripe's payments with these: the next one takes its turn.
 CREATE TABLE payment_sweep (
-    is_only  boolean     NOT NULL DEFAULT true,
-    begun_at timestamptz NOT NULL DEFAULT 'epoch',
+    is_only      boolean     NOT NULL DEFAULT true,
+    begun_at     timestamptz NOT NULL DEFAULT 'epoch',
+    completed_at timestamptz NOT NULL DEFAULT 'epoch', -- when the last that completed was begun
+    reviewed_at  timestamptz NOT NULL DEFAULT 'epoch', -- likewise, that looked at old refunds too
     CONSTRAINT payment_sweep_pkey PRIMARY KEY (is_only),
     CONSTRAINT payment_sweep_is_one CHECK (is_only)
 );

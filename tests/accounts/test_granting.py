@@ -26,7 +26,14 @@ def test_a_key_without_stored_scopes_is_an_operators_and_may_do_everything():
 
 @pytest.mark.parametrize(
     "limit",
-    [{"allowed_models": ("m",)}, {"has_budget": True}, {"sandbox": True}, {"scopes": frozenset()}],
+    [
+        {"allowed_models": ("m",)},
+        {"has_budget": True},
+        {"requests_per_minute": 599},
+        {"concurrency": 49},
+        {"sandbox": True},
+        {"scopes": frozenset()},
+    ],
 )
 def test_a_key_that_is_limited_manages_nothing(limit):
     assert may_manage(FREE, Scope.MANAGE_API_KEYS)

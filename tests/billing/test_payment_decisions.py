@@ -48,13 +48,13 @@ def payment(**changes: object) -> PaymentSnapshot:
 
 
 def refund(name: str, amount: int, status: str = "succeeded") -> RefundSnapshot:
-    return RefundSnapshot(name, amount, status)
+    return RefundSnapshot(name, amount, "usd", status)
 
 
-LOST = DisputeSnapshot("du_1", 1_000, "lost", (-1_000,))
-WON = DisputeSnapshot("du_1", 1_000, "won", (-1_000, 1_000))
-OPEN = DisputeSnapshot("du_1", 1_000, "needs_response", (-1_000,))
-INQUIRY = DisputeSnapshot("du_1", 1_000, "warning_needs_response", ())
+LOST = DisputeSnapshot("du_1", 1_000, "usd", "lost", (-1_000,))
+WON = DisputeSnapshot("du_1", 1_000, "usd", "won", (-1_000, 1_000))
+OPEN = DisputeSnapshot("du_1", 1_000, "usd", "needs_response", (-1_000,))
+INQUIRY = DisputeSnapshot("du_1", 1_000, "usd", "warning_needs_response", ())
 
 
 class Books:
@@ -182,6 +182,19 @@ def test_a_dispute_takes_the_credits_with_the_money_and_returns_them_with_it() -
     assert (lost, books.balance) == (PaymentState.DISPUTE_LOST, 0)
 
 
+@pytest.mark.parametrize("movements", [(-923, 918), (-1_000, -1_500, 1_000), (-923, 930)])
+def test_a_dispute_that_is_won_gives_back_whatever_its_money_came_to(
+    movements: tuple[int, ...],
+) -> None:
+    """The balance at Stripe may be in euros, whose rate moves; and its fee stays there."""
+    books = Books()
+    books.see(payment(disputes=(OPEN,)))
+
+    row = books.see(payment(disputes=(replace(WON, movements=movements),))).row
+
+    assert (books.balance, row.state) == (10_500_000, PaymentState.SUCCEEDED)
+
+
 def test_more_money_back_than_was_paid_takes_no_more_credits_than_there_were() -> None:
     books = Books()
 
@@ -223,6 +236,16 @@ def test_what_is_not_as_we_wrote_it_is_not_booked(
 
     assert purchase_of(payment(metadata=kept)) == found
     assert purchase_of(payment()) == PURCHASE
+
+
+@pytest.mark.parametrize("status", ["needs_response", "won"])
+def test_money_back_in_another_currency_is_a_problem(status: str) -> None:
+    back = RefundSnapshot("re_1", 1_000, "eur", "succeeded")
+    contested = DisputeSnapshot("du_1", 1_000, "eur", status, (-1_000,))
+
+    assert purchase_of(payment(refunds=(back,))) is PaymentProblem.CURRENCY_MISMATCH
+    assert purchase_of(payment(disputes=(contested,))) is PaymentProblem.CURRENCY_MISMATCH
+    assert purchase_of(payment(refunds=(refund("re_1", 1),), disputes=(LOST,))) == PURCHASE
 
 
 def test_a_list_tells_which_payments_need_a_closer_look() -> None:

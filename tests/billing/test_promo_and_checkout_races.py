@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from billing.checkout import Checkouts, CheckoutState, Pages
+from billing.checkout import MAXIMUM_OPEN, OPEN_TIME, Checkouts, CheckoutState, Pages, TooManyOpen
 from billing.customers import Customers
 from billing.ledger import Balance, Clawback
 from billing.ledger_sql import Balances, LedgerSql
@@ -186,7 +186,7 @@ async def test_expired_and_stopped_codes_give_nothing_and_no_row_has_the_code(ho
 
 async def begin(house: House, account: UUID, key: str = "r1") -> Any:
     known = Repeats(KEYRING).of(request(account, key))
-    return await house.checkouts().begin(account, SALE, known, nothing, saves_card=True)
+    return await house.checkouts().begin(account, lambda: SALE, known, nothing, saves_card=True)
 
 
 async def test_a_request_sent_many_times_at_once_makes_one_page(house) -> None:
@@ -240,7 +240,43 @@ async def test_what_is_bought_stays_as_it_was_when_the_page_was_made(house) -> N
 
     known = Repeats(KEYRING).of(request(account, "r1"))
     dearer = Sale("starter", "other", 9_000_000, 1_000_000)
-    again = await house.checkouts().begin(account, dearer, known, nothing, saves_card=False)
+    again = await house.checkouts().begin(account, lambda: dearer, known, nothing, saves_card=False)
 
     assert again == begun
     assert await house.checkouts().get(await house.account(), begun.id) is None
+
+
+async def test_a_repeat_finds_its_page_when_what_it_bought_is_no_longer_sold(house) -> None:
+    account = await house.account()
+    begun = await begin(house, account)
+
+    def gone() -> Sale:
+        raise GatewayError(Reason.NOT_FOUND, "There is no such pack: list them.")
+
+    async def buy(key: str) -> Any:
+        known = Repeats(KEYRING).of(request(account, key))
+        return await house.checkouts().begin(account, gone, known, nothing, saves_card=False)
+
+    assert await buy("r1") == begun
+    for _ in range(2):
+        with pytest.raises(GatewayError):
+            await buy("r2")
+
+
+async def test_an_account_has_so_many_checkouts_open_and_no_more_at_once(house) -> None:
+    account = await house.account()
+    tries = (begin(house, account, f"r{number}") for number in range(MAXIMUM_OPEN + 5))
+
+    ends = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert [type(end) for end in ends].count(TooManyOpen) == 5
+    made = [end for end in ends if not isinstance(end, TooManyOpen)]
+    assert await begin(house, account, "r0") in made, "a repeat is no new one"
+    assert await begin(house, await house.account())
+    await house.checkouts().open(made[0], PAGES)
+    await house.checkouts().end(made[0], CheckoutState.EXPIRED)
+    assert await begin(house, account, "another")
+    with pytest.raises(TooManyOpen):
+        await begin(house, account, "one more")
+    house.now += OPEN_TIME
+    assert await begin(house, account, "one more")

@@ -15,6 +15,7 @@ from billing.payments_sql import BookPayment
 from billing.stripe_client import PaymentRefused, PaymentServiceUnavailable, StripePayments
 from billing.stripe_objects import EventHint, Origin, PaymentSnapshot, Purchase
 from core.engine.payment_looks import Outcome, PaymentLooks
+from core.engine.payment_sweep import PaymentSweep
 from simulator.stripe_faults import StripeFault
 from storage.commits import Commit, Committed
 from tests.paying import Till, open_till
@@ -127,6 +128,19 @@ async def test_a_saved_card_is_charged_once_under_one_key(till: Till, account: U
     assert await stripe.cards(customer) == ()
 
 
+async def test_a_key_that_was_used_for_another_card_tells_nothing_of_its_charge(
+    till: Till, account: UUID
+) -> None:
+    await till.checkout(account)
+    customer, stripe = await till.customer(account), till.room.stripe
+    (card,) = await stripe.cards(customer)
+    purchase = Purchase(account, uuid4(), Origin.AUTO_TOP_UP, "custom", 500, "usd", 5_000_000)
+    await stripe.charge_card(purchase, customer, card.id, "one")
+
+    with pytest.raises(PaymentServiceUnavailable):
+        await stripe.charge_card(purchase, customer, "pm_another", "one")
+
+
 async def test_a_saved_card_that_is_declined_says_why(till: Till, account: UUID) -> None:
     await till.checkout(account, card="authentication_always")
     customer, stripe = await till.customer(account), till.room.stripe
@@ -183,6 +197,36 @@ async def test_a_sweep_takes_back_what_was_refunded_unheard(till: Till, account:
 
     assert till.oddities == ["charged_not_credited", "adjusted"]
     assert await till.row(intent) == ("partially_refunded", 10_000_000, 5_000_000)
+
+
+class Refusing(StripePayments):
+    """Will not tell of one payment."""
+
+    refused = ""
+
+    async def payment(self, payment_intent: str) -> PaymentSnapshot:
+        if payment_intent == self.refused:
+            raise PaymentRefused("lock_timeout")
+        return await super().payment(payment_intent)
+
+
+async def test_a_payment_that_cannot_be_read_keeps_a_sweep_from_no_other(
+    till: Till, account: UUID
+) -> None:
+    first, second = sorted([await till.checkout(account), await till.checkout(account)])
+    stripe = Refusing(till.settings)
+    stripe.refused = first
+    looks = PaymentLooks(stripe, till.room.payments, till.committer, till.told.append)
+    sweep = PaymentSweep(
+        stripe, till.room.payments, looks, till.told.append, lambda: datetime.now(UTC)
+    )
+
+    report = await sweep.run(3)
+    await stripe.close()
+
+    assert (report.mended, report.problems) == (1, 1)
+    assert till.oddities == ["not_readable", "charged_not_credited"]
+    assert await till.row(second) == ("succeeded", 10_000_000, 0)
 
 
 async def book(till: Till, account: UUID, customer: str) -> str:
@@ -295,7 +339,7 @@ async def test_one_process_sweeps_at_a_time(till: Till) -> None:
 
     claimed = await asyncio.gather(*(payments.claim_sweep(600) for _ in range(4)))
 
-    assert sorted(claimed) == [False, False, False, True]
+    assert sorted(turn is not None for turn in claimed) == [False, False, False, True]
     assert not await payments.claim_sweep(600)
     assert await payments.claim_sweep(0)
 

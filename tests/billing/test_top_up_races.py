@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from billing.auto_top_up import RETURNED, AutoTopUp
+from billing.auto_top_up import CALLED_OFF, RETURNED, AutoTopUp
 from billing.auto_top_up_sql import AutoTopUps
 from billing.customers import Customers
 from billing.ledger import Clawback
@@ -269,6 +269,65 @@ async def test_a_suspended_account_is_never_charged(shop) -> None:
     await shop.run()
 
     assert (await shop.states(), shop.stripe.asked) == ([], [])
+
+
+OVER = [
+    "UPDATE auto_top_up SET enabled_at = NULL RETURNING 1",
+    "UPDATE account SET suspended_at = now() RETURNING 1",
+]
+"""Why nothing may be charged any more."""
+
+
+@pytest.mark.parametrize("over", OVER)
+async def test_a_charge_that_waits_for_stripe_is_called_off_with_its_reason(shop, over) -> None:
+    await shop.set()
+    shop.stripe.away = 1
+    await shop.run()
+    await shop.query(over)
+    for _ in range(3):
+        await shop.hurry()
+        await shop.run()
+    await shop.eleven_minutes_pass()
+    await shop.run()
+
+    assert shop.stripe.charges == []
+    assert await shop.states() == ["failed"]
+    assert await shop.query("SELECT failure_code FROM top_up") == [(CALLED_OFF,)]
+
+
+async def test_a_charge_that_was_never_asked_for_is_called_off_at_once(shop) -> None:
+    await shop.set()
+    await AutoTopUps(shop.pool).begin_due()
+    await shop.query(OVER[0])
+
+    await shop.run()
+
+    assert (shop.stripe.asked, await shop.states()) == ([], ["failed"])
+
+
+async def test_a_charge_that_was_paid_before_it_was_turned_off_is_credited(shop) -> None:
+    await shop.set()
+    shop.stripe.lose = 1
+    await shop.run()
+    await shop.query(OVER[0])
+    for _ in range(2):
+        await shop.hurry()
+        await shop.run()
+    assert len(shop.stripe.asked) == 1
+    await shop.eleven_minutes_pass()
+    await shop.run()
+
+    assert (await shop.states(), await shop.posted()) == (["credited"], AMOUNT)
+
+
+async def test_of_two_that_choose_a_card_the_second_charges_the_first_ones(shop) -> None:
+    await shop.set()
+    rows = AutoTopUps(shop.pool)
+    await rows.begin_due()
+    (item,) = await rows.claim(1)
+
+    assert await rows.choose(item, "pm_1") == "pm_1"
+    assert await rows.choose(item, "pm_2") == "pm_1"
 
 
 async def test_a_payment_that_went_back_since_turns_it_off(shop) -> None:

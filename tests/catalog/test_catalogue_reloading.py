@@ -15,7 +15,7 @@ from core.caller import Caller
 from core.catalog.entries import Catalogue
 from core.catalog.loader import CatalogueError, load
 from core.engine.adopted import Adopter
-from core.engine.catalogue_versions import CatalogueChanged
+from core.engine.catalogue_versions import PriceRises, TermChanged
 from core.engine.intake import Intake
 from core.engine.order import Order
 from core.engine.records import AttemptRecord
@@ -153,7 +153,7 @@ async def test_a_catalogue_with_a_mistake_is_refused_and_the_one_before_stays(ho
 
 
 async def test_an_amount_that_rises_without_notice_is_refused(house) -> None:
-    house.files.problem = CatalogueChanged("m", "image", date(2030, 6, 15))
+    house.files.problem = PriceRises("m", "image", date(2030, 6, 15))
     house.files.write(BASE)
     for _ in range(3):
         await house.reloading.look()
@@ -161,6 +161,17 @@ async def test_an_amount_that_rises_without_notice_is_refused(house) -> None:
     assert house.used == []
     assert house.events == [CatalogueRefused(key="models.m.prices")]
     assert "add one with an effective_from of 2030-06-15" in house.files.told[0]
+
+
+async def test_what_a_model_is_paid_by_is_refused_by_its_own_key(house) -> None:
+    house.files.problem = TermChanged("m", "resolutions")
+    house.files.write(BASE)
+    for _ in range(3):
+        await house.reloading.look()
+
+    assert house.used == []
+    assert house.events == [CatalogueRefused(key="models.m.resolutions")]
+    assert "make a model with another id" in house.files.told[0]
 
 
 async def test_a_database_that_is_away_is_asked_again_at_the_next_look(house) -> None:

@@ -38,6 +38,8 @@ async def stored(house: PostgresHouse) -> list[str]:
     return [content for (content,) in rows]
 
 
+SIZES = {"resolutions": {"1k": 1_600_000, "2k": 4_000_000}}
+FOUR = {"resolutions": {**SIZES["resolutions"], "4k": 8_300_000}}
 ONE_K, TWO_K = row("7", resolution="1k"), row("14", resolution="2k")
 
 
@@ -73,13 +75,13 @@ async def test_an_amount_that_rises_at_once_is_refused(
 @pytest.mark.parametrize(
     "content",
     [
-        catalogue(ONE_K, TWO_K, row("15", FUTURE, resolution="2k")),
-        catalogue(row("7.000", None, resolution="1k"), TWO_K),
-        catalogue(ONE_K, {**TWO_K, "per": 2}),
-        catalogue(ONE_K, row("13", resolution="2k")),
-        catalogue(ONE_K, TWO_K, row("13", FUTURE, resolution="2k")),
-        catalogue(ONE_K, TWO_K, row("30", resolution="4k")),
-        catalogue(ONE_K),
+        catalogue(ONE_K, TWO_K, row("15", FUTURE, resolution="2k"), **SIZES),
+        catalogue(row("7.000", None, resolution="1k"), TWO_K, **SIZES),
+        catalogue(ONE_K, {**TWO_K, "per": 2}, **SIZES),
+        catalogue(ONE_K, row("13", resolution="2k"), **SIZES),
+        catalogue(ONE_K, TWO_K, row("13", FUTURE, resolution="2k"), **SIZES),
+        catalogue(ONE_K, TWO_K, row("30", resolution="4k"), **FOUR),
+        catalogue(ONE_K, **SIZES),
         json.dumps({"models": {"another": {"prices": [row("1")]}}}),
     ],
     ids=[
@@ -96,8 +98,7 @@ async def test_an_amount_that_rises_at_once_is_refused(
 async def test_what_does_not_raise_an_amount_before_its_time_is_activated(
     postgres_house: PostgresHouse, content: str
 ) -> None:
-    sizes = {"1k": 1_600_000, "2k": 4_000_000}
-    before = catalogue(ONE_K, TWO_K, resolutions=sizes)
+    before = catalogue(ONE_K, TWO_K, **SIZES)
     await activated(postgres_house, before)
 
     await activated(postgres_house, content)
@@ -114,10 +115,10 @@ def test_a_resolution_that_was_not_offered_may_cost_anything(offer: dict[str, An
     before = json.loads(catalogue(row("7"), **offer))
     now = datetime(2026, 6, 1, tzinfo=UTC)
 
-    announced(before, json.loads(catalogue(row("7"), row("9", resolution="2k"))), now)
+    announced(before, json.loads(catalogue(row("7"), row("9", resolution="2k"), **offer)), now)
 
     with pytest.raises(CatalogueChanged):
-        announced(before, json.loads(catalogue(row("7"), row("9", resolution="1k"))), now)
+        announced(before, json.loads(catalogue(row("7"), row("9", resolution="1k"), **offer)), now)
 
 
 @pytest.mark.parametrize(("role", "mode"), [("video", "video"), ("last_frame", "frames")])
@@ -217,7 +218,7 @@ def test_each_step_is_told_with_its_conditions() -> None:
         "gpt-image-2 image size=b 9000/1 2026-07-01T00:00:00+00:00",
         "gpt-image-2 image size=b 10000/1 2026-08-01T00:00:00+00:00",
     ]
-    assert json.loads(found[0].facts) == {
+    assert found[0].facts == {
         "model": "gpt-image-2",
         "unit": "image",
         "conditions": {"size": "b"},

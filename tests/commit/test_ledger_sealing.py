@@ -180,6 +180,22 @@ async def test_rows_that_a_clock_hid_are_found_by_the_slow_pass(house: PostgresH
     assert audit.counts.unsealed == 0
 
 
+async def test_a_clock_that_ran_ahead_stops_nothing_once_it_is_right(house: PostgresHouse) -> None:
+    customer = await house.customer(credit=10_000)
+    await sealer(house).run()
+    await house.query(
+        "UPDATE ledger_sealing SET sealed_until = now() + interval '1 year' RETURNING 1"
+    )
+    await spend(house, customer)
+
+    counts = [await sealer(house).run() for _ in range(3)]
+
+    assert sum(counts) == 9
+    await spend(house, customer)
+    assert (await audited(house))[0] == []  # they are new, and not forged
+    assert await sealer(house).run() == 9
+
+
 async def test_the_slow_pass_goes_round_in_slices(
     house: PostgresHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

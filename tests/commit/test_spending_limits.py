@@ -3,11 +3,15 @@ nothing; over memory and over PostgreSQL."""
 
 from uuid import UUID, uuid4
 
+from psycopg import AsyncConnection
+
 from accounts.limits import ModelNotAllowed
 from billing.budgets import Budget, BudgetExceeded, Period
+from billing.budgets_sql import lock_budgets
 from billing.ledger import Balance, Clawback, Hold, InDebt, Reinstatement, TransferMismatch
 from storage.commits import Commit, Committed, Refused
-from tests.fix_commit import Customer, House
+from storage.committer import commit_conninfo
+from tests.fix_commit import Customer, House, PostgresHouse
 
 
 def of_key(customer: Customer, limit: int, period: Period = Period.MONTH) -> Budget:
@@ -143,3 +147,28 @@ async def test_a_key_without_a_list_uses_every_model(house: House) -> None:
     await house.allow(customer)
 
     assert isinstance(await house.commit(customer.open(customer.new(1))), Committed)
+
+
+async def test_small_tables_leave_no_plan_that_reads_all_of_them_once_they_are_large(
+    postgres_house: PostgresHouse,
+) -> None:
+    """As a committer's connection makes it: once, for as long as it lives."""
+    customer = await postgres_house.customer(credit=10)
+    async with await AsyncConnection.connect(commit_conninfo(postgres_house.url)) as connection:
+        await connection.execute(
+            "INSERT INTO budget (account_id, budget_id, period, limit_micros)"
+            " SELECT %s, gen_random_uuid(), 'total', 9 FROM generate_series(1, 100)",
+            (customer.account_id,),
+        )
+        await connection.execute(
+            "INSERT INTO budget_hold SELECT account_id, budget_id, gen_random_uuid(), 'epoch'"
+            " FROM budget, generate_series(1, 3)"
+        )
+        await connection.execute("ANALYZE budget, budget_hold")
+        statement, _ = lock_budgets([], [])
+        await connection.execute(f"PREPARE look (uuid[], uuid[]) AS {statement}")
+        cursor = await connection.execute("EXPLAIN (COSTS OFF) EXECUTE look ('{}', '{}')")
+        plan = "\n".join(row[0] for row in await cursor.fetchall())
+        await connection.rollback()
+
+    assert "account_id = b.account_id" in plan.split("budget_hold_pkey")[1], plan

@@ -8,10 +8,11 @@ import grpc
 import pytest
 
 from core.caller import Caller
-from core.errors import Fault, Phase, UpstreamError
+from core.engine.quoting import PER_MINUTE, Quoting
+from core.errors import Fault, GatewayError, Phase, Reason, UpstreamError
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
-from tests.fix_core import METADATA, TestCore, catalogue
+from tests.fix_core import METADATA, TestCore, catalogue, wall_us
 from tests.generating import SECONDS, generate, kinds, reason_of, start
 
 MINUTES_US = 15 * 60 * 1_000_000
@@ -220,3 +221,36 @@ async def test_an_answer_without_a_quote_is_as_it_was(channel: Any, core: TestCo
     (known,) = core.records.generations_by_id.values()
     assert known.row.quote_id is None
     assert [line.amount_micros for line in known.row.price_lines] == [7_000]
+
+
+async def test_a_model_that_the_key_may_not_use_is_refused_before_anything_is_fetched(
+    channel: Any, core: TestCore
+) -> None:
+    core.gate.caller = replace(core.gate.caller, allowed_models=frozenset({"veo-3.1"}))
+    what = spec()
+    what.parameters.inputs.add(uri="http://127.0.0.1:9/x.png")
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await quoted(channel, what)
+
+    assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
+    assert reason_of(caught.value).reason == "MODEL_NOT_ALLOWED"
+    core.gate.caller = replace(core.gate.caller, allowed_models=frozenset({"gpt-image-2"}))
+    assert (await quoted(channel)).maximum_micros == 7_000
+
+
+async def test_a_key_gets_sixty_quotes_a_minute_and_another_key_gets_its_own(
+    core: TestCore,
+) -> None:
+    now, caller = [100.0], core.gate.caller
+    quoting = Quoting(core.engine._intake, core.fleet, wall_us, lambda: now[0])
+    for _ in range(PER_MINUTE):
+        quoting.begin(caller, "gpt-image-2")
+
+    with pytest.raises(GatewayError) as caught:
+        quoting.begin(caller, "gpt-image-2")
+
+    assert (caught.value.reason, caught.value.retry_after) == (Reason.RATE_LIMIT_EXCEEDED, 1.0)
+    quoting.begin(replace(caller, key_id=uuid4()), "gpt-image-2")
+    now[0] += 1.0
+    quoting.begin(caller, "gpt-image-2")

@@ -69,7 +69,7 @@ def test_a_good_change_is_served_and_a_bad_one_is_not(tmp_path: Path) -> None:
         # By the watch: without a signal.
         overlay.write_text(MINE + SERVED + DEARER)
         wait_until(lambda: refusals(gateway) == 1, SECONDS)
-        assert "add one with a future effective_from" in gateway.log
+        assert "add one with an effective_from of" in gateway.log
         assert image(gateway).headers["x-reapi-credits"] == "7"
 
         overlay.write_text(MINE + "colour = 1\n" + SERVED)

@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from billing.checkout import MAXIMUM_OPEN
 from tests.patience import wait_until
 
 pytestmark = pytest.mark.prove
@@ -149,6 +150,7 @@ def test_a_pack_that_is_paid_on_the_page_is_credited_once_with_invoice_and_recei
     assert account.read(page)["uri"] == page["uri"]
     account.pay(page)
 
+    wait_until(lambda: account.read(page)["state"] == "STATE_PAID", SECONDS)
     paid = [account.read(page) for _ in range(3)][-1]
 
     assert paid["state"] == "STATE_PAID"
@@ -205,6 +207,19 @@ def test_the_same_request_opens_one_page_and_another_under_its_id_is_refused(acc
     assert (first["name"], first["uri"]) == (again["name"], again["uri"])
     account.ask("POST", "checkout_sessions", 422, amount_micros="6000000", request_id="r1")
     assert account.checkout(**PACK, request_id="r2")["name"] != first["name"]
+
+
+def test_who_opens_page_after_page_is_told_how_to_go_on(account) -> None:
+    pages = [account.checkout(**PACK, request_id=f"r{number}") for number in range(MAXIMUM_OPEN)]
+
+    refused = account.ask("POST", "checkout_sessions", 409, **PACK)["error"]
+
+    assert refused["code"] == "conflict"
+    assert "Pay one" in refused["message"]
+    assert account.checkout(**PACK, request_id="r0")["uri"] == pages[0]["uri"]
+    account.pay(pages[0])
+    wait_until(lambda: account.balance == PRICE, SECONDS)
+    assert account.checkout(**PACK)["uri"]
 
 
 def test_while_stripe_is_away_it_says_so_and_nothing_is_made_twice_when_it_is_back(account) -> None:
@@ -268,6 +283,24 @@ def test_a_saved_card_is_listed_charged_once_below_the_threshold_and_forgotten(a
     assert account.ask("GET", "payment_methods").get("payment_methods", []) == []
     assert (account.auto["enabled"], account.auto["failure_code"]) == (False, "no_payment_method")
     account.ask("DELETE", card["name"], 404)
+
+
+def test_a_card_whose_deletion_broke_off_is_forgotten_by_the_repeat(account) -> None:
+    account.buy(**PACK, save_payment_method=True)
+    assert account.top_up(threshold_micros="1")["enabled"] is True
+    (card,) = account.ask("GET", "payment_methods")["payment_methods"]
+    path = f"/v1/payment_methods/{card['name'].partition('/')[2]}/detach"
+    account.control("POST", "faults", kind="reset", path=path, method="POST", done=True, times=3)
+    again = f"{card['name']}?request_id=r1"
+    account.ask("DELETE", again, 503)
+    assert (account.auto["enabled"], account.auto["failure_code"]) == (False, "no_payment_method")
+    account.control("DELETE", "faults")
+
+    for _ in range(2):
+        account.ask("DELETE", again)
+
+    assert account.ask("GET", "payment_methods").get("payment_methods", []) == []
+    account.ask("DELETE", f"{card['name']}?request_id=r2", 404)
 
 
 def test_the_monthly_limit_ends_it_however_low_the_balance_is(account) -> None:

@@ -18,6 +18,10 @@ IMAGE, OTHER = "gpt-image-2", "seedream-5.0-lite"
 EVERY = {"group_by": ["GROUPING_MODEL", "GROUPING_API_KEY", "GROUPING_DAY"]}
 
 
+YEAR_ONE = "MDAwMS0wMS0wMVQwMDowMDowMCswMDowMHx8MHx8p6CTFb7ms3Y="
+"""A page token of sums of all, well made, that begins in the year 1."""
+
+
 class User:
     """An account that does something and reads its books."""
 
@@ -195,6 +199,7 @@ def test_what_cannot_be_meant_is_refused_by_name(user: User) -> None:
     assert user.error("usage", api_keys="rk_live_x") == bad
     assert user.error("usage:summarize", group_by="GROUPING_UNSPECIFIED") == bad
     assert user.error("usage:summarize", page_token="forged") == bad
+    assert user.error("usage:summarize", page_token=YEAR_ONE) == bad
     assert user.error("transactions", kinds="TRANSACTION_KIND_UNSPECIFIED") == bad
     for month in ("2026-13", "0000-01", "9999-12", "2026-1", "1999-01"):
         assert user.error(f"statements/{month}") == (404, "not_found")
