@@ -23,8 +23,8 @@ from tests.dst.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "core" / "policy"
-SKIPPED = {"__init__", "admission", "overlay", "signals", "notices"}
-"""What a simulated gateway does not go through: overload, operators and what processes tell each
+SKIPPED = {"__init__", "admission", "overlay", "pace", "signals", "notices"}
+"""What a simulated gateway does not go through: overload, quotes, operators and what processes tell each
 other of channels have proofs of their own."""
 EQUIVALENT = ROOT / "tests" / "dst" / "equivalent.txt"
 """Mutants that no behaviour tells from the original: `module.function: what`, two spaces, why."""
