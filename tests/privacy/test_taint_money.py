@@ -18,7 +18,6 @@ from tests.privacy.tainted_money import NAME, WRONG, Customer
 
 pytestmark = [
     pytest.mark.prove,
-    pytest.mark.prove,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
 ]
 

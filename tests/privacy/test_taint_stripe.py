@@ -29,6 +29,7 @@ from storage.pool import Pool, open_pool
 from tests.privacy.canaries import Canaries
 
 pytestmark = [
+    pytest.mark.prove,
     # Stripe's client hands httpx bytes under a name that httpx is about to drop.
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
 ]

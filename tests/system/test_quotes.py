@@ -10,6 +10,8 @@ from tests import books
 from tests.films import film
 from tests.following_tasks import ended_task
 
+pytestmark = pytest.mark.prove
+
 QUOTES, IMAGES, VIDEOS = (
     "/api/v1/quotes",
     "/api/v1/images/generations",
