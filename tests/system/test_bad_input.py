@@ -70,6 +70,7 @@ def is_whole(data, *, has_body):
 
 
 def parsed(data):
+    data = data.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
@@ -145,7 +146,7 @@ def caller(gateway):
         states = books.states(connection, caller.id)
     # What was made beyond what was served was made for callers who had left.
     assert caller.served <= set(charged)
-    assert len(charged) <= len(caller.served) + caller.count(0)
+    assert len(charged) <= len(caller.served) + caller.count(0), caller.statuses
     assert states == ({"succeeded": len(charged)} if charged else {})
     spent = sum(charged.values()) // 1_000
     assert gateway.balance(caller.key) == {"credits": str(CREDITS - spent), "held": "0"}
