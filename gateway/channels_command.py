@@ -1,21 +1,17 @@
 """`reapi channels`: lists, drains, disables and re-weights the channels of a running gateway."""
 
-import asyncio
 import json
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from gateway.operator_link import NotFoundError, Operator, OperatorError, operator
+from gateway.operator_link import NotFoundError, Operator, OperatorError, run_as_operator
 from reapi.v1 import admin_service_pb2 as pb
 from reapi.v1.admin_pb2 import Channel, ChannelHealth
 
-FAILED: Final = 1
-"""The exit code when the gateway was not asked, or did not do it."""
 AS_CATALOGUE: Final = 0
 """The weight that is none: the catalogue's holds again."""
 ADMISSIONS: Final[Mapping[str, Channel.Admission]] = {
@@ -50,7 +46,6 @@ _COLUMNS: Final = (
 )
 
 Facts = dict[str, Any]
-Work = Callable[[Operator], Awaitable[None]]
 
 
 def list_channels(
@@ -68,7 +63,7 @@ def list_channels(
         if hidden := len(channels) - len(shown):
             print(f"{hidden} more cannot be used here, as without a credential: --all shows them")
 
-    return _run(work, env, core)
+    return run_as_operator(work, env, core)
 
 
 def show_channel(env: Mapping[str, str], core: str, name: str, *, as_json: bool) -> int:
@@ -78,7 +73,7 @@ def show_channel(env: Mapping[str, str], core: str, name: str, *, as_json: bool)
         request = pb.GetChannelRequest(name=f"channels/{name}")
         _print((await _named(gateway, name, "GetChannel", request)).channel, as_json=as_json)
 
-    return _run(work, env, core)
+    return run_as_operator(work, env, core)
 
 
 def admit(env: Mapping[str, str], core: str, name: str, command: str, *, as_json: bool) -> int:
@@ -106,20 +101,7 @@ def _update(env: Mapping[str, str], core: str, wanted: Channel, path: str, *, as
             f"everywhere within a second. In flight where it was asked: {running}"
         )
 
-    return _run(work, env, core)
-
-
-def _run(work: Work, env: Mapping[str, str], core: str) -> int:
-    async def connected() -> None:
-        async with operator(env, core) as gateway:
-            await work(gateway)
-
-    try:
-        asyncio.run(connected())
-    except OperatorError as error:
-        print(f"reapi: {error}", file=sys.stderr)
-        return FAILED
-    return 0
+    return run_as_operator(work, env, core)
 
 
 async def _all(gateway: Operator, model: str = "") -> list[Channel]:

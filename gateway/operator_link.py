@@ -1,6 +1,8 @@
 """How a command speaks to a running gateway as its operator: where it is, and with which token."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from json import loads
@@ -17,6 +19,8 @@ from gateway.process import in_url
 from reapi.v1.admin_service_pb2_grpc import AdminServiceStub
 from rest_bridge.settings import CoreAddress
 
+FAILED: Final = 1
+"""The exit code when the gateway was not asked, or did not do it."""
 VARIABLE: Final = "REAPI_ADMIN_TOKEN"
 CALL_SECONDS: Final = 5.0
 """What an operator waits for an answer."""
@@ -48,6 +52,23 @@ class Operator:
             return await call(request, timeout=CALL_SECONDS, metadata=self._metadata)
         except aio.AioRpcError as error:
             raise _told(error, self._address) from None
+
+
+def run_as_operator(
+    work: Callable[[Operator], Awaitable[None]], env: Mapping[str, str], core: str
+) -> int:
+    """Do *work* on a connection; the exit code, after saying why it could not be done."""
+
+    async def connected() -> None:
+        async with operator(env, core) as gateway:
+            await work(gateway)
+
+    try:
+        asyncio.run(connected())
+    except OperatorError as error:
+        print(f"reapi: {error}", file=sys.stderr)
+        return FAILED
+    return 0
 
 
 @asynccontextmanager

@@ -1,26 +1,21 @@
 """`reapi promo-codes`: makes, lists and stops promotional codes of a running gateway."""
 
-import asyncio
 import json
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from core.services.money import credits_text
-from gateway.operator_link import Operator, OperatorError, operator
+from gateway.operator_link import Operator, run_as_operator
 from reapi.v1 import admin_service_pb2 as pb
 from reapi.v1.admin_pb2 import PromoCode
 
-FAILED: Final = 1
-"""The exit code when the gateway was not asked, or did not do it."""
 _PAGE: Final = 100
 _PREFIX: Final = "promo_codes/"
 _COLUMNS: Final = ("ID", "CREDITS", "REDEEMED", "LIMIT", "EXPIRES", "STATE", "NAME")
 
 Facts = dict[str, Any]
-Work = Callable[[Operator], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ def create(env: Mapping[str, str], core: str, new: NewCode, *, as_json: bool) ->
         facts = {**_facts(made.promo_code), "code": made.code}
         print(json.dumps(facts, indent=2) if as_json else made.code)
 
-    return _run(work, env, core)
+    return run_as_operator(work, env, core)
 
 
 def list_codes(env: Mapping[str, str], core: str, *, as_json: bool) -> int:
@@ -69,7 +64,7 @@ def list_codes(env: Mapping[str, str], core: str, *, as_json: bool) -> int:
             return
         print("\n".join(_table([_COLUMNS, *(_row(item) for item in found)])))
 
-    return _run(work, env, core)
+    return run_as_operator(work, env, core)
 
 
 def disable(env: Mapping[str, str], core: str, name: str, *, as_json: bool) -> int:
@@ -83,20 +78,7 @@ def disable(env: Mapping[str, str], core: str, name: str, *, as_json: bool) -> i
             return
         print(f"stopped; {item.redemption_count} accounts have redeemed it and keep their credits")
 
-    return _run(work, env, core)
-
-
-def _run(work: Work, env: Mapping[str, str], core: str) -> int:
-    async def connected() -> None:
-        async with operator(env, core) as gateway:
-            await work(gateway)
-
-    try:
-        asyncio.run(connected())
-    except OperatorError as error:
-        print(f"reapi: {error}", file=sys.stderr)
-        return FAILED
-    return 0
+    return run_as_operator(work, env, core)
 
 
 def _facts(item: PromoCode) -> Facts:

@@ -4,15 +4,13 @@ from typing import Any, TypeAlias
 
 from grpc import aio
 
-from accounts.granting import Scope
-from accounts.key_store import KeyStoreError, require
-from billing.budget_store import BudgetError, BudgetStore, Connection, Guard
+from billing.budget_store import BudgetError, BudgetStore
 from core.caller import current_caller
 from core.engine.ids import new_id
 from core.engine.repeats import Repeats
-from core.permissions import denied
 from core.services import budget_words as words
 from core.services import cursors
+from core.services.managing import may_manage_billing
 from core.services.repeatable import repeatable
 from reapi.v1 import billing_service_pb2 as pb
 
@@ -34,7 +32,7 @@ class BudgetCalls:
         known = self._repeats.of(repeatable(request))
         account_id = current_caller().account_id
         try:
-            row = await self._store.create(account_id, new_id(), new, known, _manager())
+            row = await self._store.create(account_id, new_id(), new, known, may_manage_billing)
         except BudgetError as error:
             raise words.refused(error) from None
         return pb.CreateBudgetResponse(budget=words.budget_message(row))
@@ -76,7 +74,7 @@ class BudgetCalls:
         known = self._repeats.of(repeatable(request))
         account_id = current_caller().account_id
         try:
-            row = await self._store.update(account_id, id_, change, known, _manager())
+            row = await self._store.update(account_id, id_, change, known, may_manage_billing)
         except BudgetError as error:
             raise words.refused(error) from None
         return pb.UpdateBudgetResponse(budget=words.budget_message(row))
@@ -88,20 +86,7 @@ class BudgetCalls:
         id_ = words.budget_id(request.name)
         known = self._repeats.of(repeatable(request))
         try:
-            await self._store.delete(current_caller().account_id, id_, known, _manager())
+            await self._store.delete(current_caller().account_id, id_, known, may_manage_billing)
         except BudgetError as error:
             raise words.refused(error) from None
         return pb.DeleteBudgetResponse()
-
-
-def _manager() -> Guard:
-    """Lets through who may manage the account's money."""
-    caller = current_caller()
-
-    async def guard(connection: Connection) -> None:
-        try:
-            await require(connection, caller.account_id, caller.key_id, Scope.MANAGE_BILLING)
-        except KeyStoreError:
-            raise denied(Scope.MANAGE_BILLING) from None
-
-    return guard

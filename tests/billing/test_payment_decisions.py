@@ -44,7 +44,7 @@ def payment(**changes: object) -> PaymentSnapshot:
         created=1_800_000_000,
         metadata=PURCHASE.metadata(),
     )
-    return replace(paid, **changes)  # type: ignore[arg-type]
+    return replace(paid, **changes)  # type: ignore[arg-type] # fields of any type
 
 
 def refund(name: str, amount: int, status: str = "succeeded") -> RefundSnapshot:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,6 +23,7 @@ from storage.commits import Commit, Committed, Verdict
 from storage.committer import Committer
 from storage.pool import open_pool
 from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse, participants
+from tests.ledger_machine import laws
 from tests.prove_options import Counts
 
 CONCURRENCY = 4
@@ -231,19 +231,6 @@ def postgres(url: str) -> Iterator[tuple[PostgresHouse, asyncio.Runner]]:
         finally:
             runner.run(committer.__aexit__(None, None, None))
             runner.run(opened.__aexit__(None, None, None))
-
-
-def laws(examples: int, steps: int, *, random: bool) -> settings:
-    """Not shrinking: a failure on PostgreSQL is soon repeated in memory."""
-    return settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        derandomize=not random,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-        database=None,
-    )
 
 
 def over_memory(examples: int, steps: int, *, random: bool = False) -> None:
