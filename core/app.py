@@ -37,6 +37,7 @@ from core.keyring import Keyring, admin_token
 from core.log import BucketProblem, Emit, Stopping
 from core.metrics import Metrics
 from core.money import Money, open_money, participants
+from core.people import People, open_people
 from core.services.admin import AdminService
 from core.services.api_keys import ApiKeyService
 from core.services.assets import Assets
@@ -136,7 +137,8 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         channels = Channels(watch.overlay, works.fleet.health, config.keyring)
         admin = AdminService(registry, ground.committer, config.keyring, channels)
         money = await open_money(config, stack, ground, works.catalogue, emit)
-        services = _services(config, pool, works, admission, models, admin, money)
+        people = await open_people(config, stack, ground, works, emit)
+        services = _services(config, works, admission, models, admin, (money, people))
         supervisor = await stack.enter_async_context(Supervisor(emit))
         directory = _listening_directory(config, pool, supervisor)
         watch.start(supervisor, config.dial)
@@ -148,6 +150,7 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         Upkeep(pool, lease, works.adoption, works.fleet.health, emit, probes).start(supervisor)
         works.office.feeder.start(supervisor)
         money.start(supervisor)
+        people.start(supervisor)
         users = [watch.use, models.use, *money.users]
         reloading = _reloading(config, pool, users, supervisor, emit)
         yield Core(
@@ -169,28 +172,29 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
 
 def _services(
     config: CoreConfig,
-    pool: Pool,
     works: Works,
     admission: Admission,
     models: ModelService,
     admin: AdminService,
-    money: Money,
+    rooms: tuple[Money, People],
 ) -> Services:
     """The contract, with what it is served from."""
+    money, people = rooms
     engine, library, signer = works.engine, works.library, Signer(config.keyring)
     convert = Converter(config.public_url)
     assets = Assets(library, works.store, works.handouts.find)
     repeats = Repeats(config.keyring)
     return Services(
-        ApiKeyService=ApiKeyService(KeyStore(pool), repeats, config.keyring, models.id_of),
+        ApiKeyService=ApiKeyService(KeyStore(works.pool), repeats, config.keyring, models.id_of),
         GenerationService=(
             GenerationService(engine, library, admission, assets, convert, works.inputs, signer),
             Quotes(works.quoting, admission, works.inputs),
         ),
         ModelService=models,
         BillingService=money.calls,
-        UsageService=UsageService(UsageReads(pool)),
-        AdminService=(admin, money.admin),
+        UsageService=UsageService(UsageReads(works.pool)),
+        AccountService=people.calls,
+        AdminService=(admin, money.admin, *people.admin),
         WebhookService=WebhookService(engine, works.callbacks, works.office),
     )
 

@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 from uuid import UUID
 
+from accounts.roles import Role
 from core.values import dataclass
 
 
@@ -19,6 +20,12 @@ class Caller:
     """What its key may do (`accounts.granting.Scope`); empty: everything."""
     allowed_models: frozenset[str] = frozenset()
     """Which models its key may use, by id; empty: all. Up to a second old: holds ask the row."""
+    user_id: UUID | None = None
+    """The person, where one signed in: then there is a session and a role, and no key (id 0)."""
+    session_id: UUID | None = None
+    role: Role | None = None
+    seconds_since_proof: float = 0.0
+    """How long ago the person proved who it is."""
 
 
 NOBODY = Caller(UUID(int=0), UUID(int=0))
@@ -26,6 +33,7 @@ OPERATOR = Caller(UUID(int=0), UUID(int=0), admin=True)
 
 _current: ContextVar[Caller] = ContextVar("caller")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_network: ContextVar[str] = ContextVar("network", default="")
 
 
 def current_caller() -> Caller:
@@ -38,7 +46,16 @@ def current_request_id() -> str:
     return _request_id.get()
 
 
-def enter_call(caller: Caller, request_id: str) -> None:
-    """Set both for the task of one RPC."""
+def current_network() -> str:
+    """The IP address of whoever calls, told by a bridge that is trusted or by the connection.
+
+    Empty: unknown.
+    """
+    return _network.get()
+
+
+def enter_call(caller: Caller, request_id: str, network: str = "") -> None:
+    """Set all three for the task of one RPC."""
     _current.set(caller)
     _request_id.set(request_id)
+    _network.set(network)

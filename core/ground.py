@@ -13,6 +13,7 @@ from core.engine.leases import LeaseKeeper
 from core.engine.reloading import Files
 from core.fetch.addresses import Network
 from core.keyring import Keyring
+from core.people_settings import PeopleSettings
 from storage.committer import Committer
 from storage.folder import FolderStore
 from storage.pool import Connection, Pool, connection_string
@@ -45,6 +46,8 @@ class CoreConfig:
     """The payment service; None: credits cannot be bought."""
     checkout_origins: tuple[str, ...] = ()
     """Where payment pages may go besides *public_url*."""
+    people: PeopleSettings = field(default_factory=PeopleSettings)
+    """Sign-in, mail, bots."""
 
     def dial(self, name: str) -> Dial:
         """What opens a connection of its own, for whoever listens."""

@@ -5,12 +5,15 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from billing.stripe_client import STRIPE_URL, StripeSettings
+from core import settings_values as values
 from core.body import Secret
+from core.people_settings import PeopleSettings
+from core.settings_values import SettingsError
 from storage.s3 import Bucket
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -23,10 +26,6 @@ _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\Z")
 _BUCKET_PREFIX = re.compile(r"([A-Za-z0-9_\-][A-Za-z0-9_.\-]*/){0,4}\Z")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REGION = re.compile(r"[a-z0-9\-]{1,32}\Z")
-
-
-class SettingsError(Exception):
-    """A variable has a wrong value; the message names it and says what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ class Settings:
     """The payment service; None: credits cannot be bought."""
     checkout_origins: tuple[str, ...]
     """Where payment pages may go besides the public URL: `https://app.example.com`."""
+    people: PeopleSettings
+    """Sign-in, mail, bots."""
     secret_file: Path
     environment: Mapping[str, str] = field(repr=False)
     """The whole environment, for the catalogue's credentials; never shown."""
@@ -82,15 +83,16 @@ class Settings:
             grpc_binds=_binds(env.get("REAPI_GRPC_BIND") or bind),
             grpc_tls=_server_tls(env),
             bind=bind,
-            public_url=_url(env, "REAPI_PUBLIC_URL"),
+            public_url=values.url(env, "REAPI_PUBLIC_URL"),
             catalogue=_files(env.get("REAPI_CATALOGUE", "")),
             database_url=Secret(database_url) if database_url else None,
             outputs=_outputs(env) or home / "outputs",
-            log_level=_choice(env, "REAPI_LOG_LEVEL", "info", LOG_LEVELS),
-            trusted_proxies=_networks(env, "REAPI_TRUSTED_PROXIES"),
-            webhook_networks=_networks(env, "REAPI_WEBHOOK_NETWORKS"),
+            log_level=values.choice(env, "REAPI_LOG_LEVEL", "info", LOG_LEVELS),
+            trusted_proxies=values.networks(env, "REAPI_TRUSTED_PROXIES"),
+            webhook_networks=values.networks(env, "REAPI_WEBHOOK_NETWORKS"),
             stripe=_stripe(env),
             checkout_origins=_origins(env, "REAPI_CHECKOUT_ORIGINS"),
+            people=PeopleSettings.from_env(env),
             secret_file=Path(env.get("REAPI_SECRET_FILE") or home / "secrets.json").absolute(),
             environment=env,
         )
@@ -171,7 +173,7 @@ def _socket_path(name: str, text: str) -> Path:
 
 def _server_tls(env: Mapping[str, str]) -> ServerTls | None:
     names = ("REAPI_GRPC_TLS_CERT", "REAPI_GRPC_TLS_KEY")
-    files = [_file(name, env.get(name, "")) for name in names]
+    files = [values.file(name, env.get(name, "")) for name in names]
     if files[0] is not None and files[1] is not None:
         return ServerTls(files[0], files[1])
     for name, file in zip(names, files, strict=True):
@@ -180,28 +182,9 @@ def _server_tls(env: Mapping[str, str]) -> ServerTls | None:
     return None
 
 
-def _file(name: str, text: str) -> Path | None:
-    if text and not Path(text).is_file():
-        raise SettingsError(f"{name} must be a file: there is no {Path(text).name}")
-    return Path(text).absolute() if text else None
-
-
 def _one_worker(text: str) -> None:
     if text != "1":
         raise SettingsError("REAPI_WORKERS must be 1: several workers are not built yet")
-
-
-def _url(env: Mapping[str, str], name: str) -> str:
-    text = env.get(name, "")
-    if not text:
-        return ""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise SettingsError(f"{name} must be an http(s) URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise SettingsError(f"{name} must be an http(s) URL without a query")
-    return text.rstrip("/")
 
 
 def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
@@ -230,7 +213,7 @@ def _stripe(env: Mapping[str, str]) -> StripeSettings | None:
             "REAPI_STRIPE_SECRET_KEY and REAPI_STRIPE_WEBHOOK_SECRET must be set together: without "
             "the second, payments are credited by the sweep only"
         )
-    url = _url(env, "REAPI_STRIPE_URL") or STRIPE_URL
+    url = values.url(env, "REAPI_STRIPE_URL") or STRIPE_URL
     parts = urlsplit(url)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise SettingsError("REAPI_STRIPE_URL must be an https URL off this machine")
@@ -305,18 +288,3 @@ def _is_loopback(parts: SplitResult) -> bool:
         return ip_address(parts.hostname or "").is_loopback
     except ValueError:
         return parts.hostname == "localhost"
-
-
-def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    text = env.get(name, default).lower()
-    if text not in choices:
-        raise SettingsError(f"{name} must be one of {', '.join(choices)}")
-    return text
-
-
-def _networks(env: Mapping[str, str], name: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        parts = env.get(name, "").split(",")
-        return tuple(ip_network(part.strip()) for part in parts if part.strip())
-    except ValueError:
-        raise SettingsError(f"{name} must be addresses or networks separated by commas") from None

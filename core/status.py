@@ -25,6 +25,11 @@ CODES: Mapping[Reason, StatusCode] = {
     Reason.API_KEY_INVALID:            StatusCode.UNAUTHENTICATED,
     Reason.PERMISSION_DENIED:          StatusCode.PERMISSION_DENIED,
     Reason.ACCOUNT_SUSPENDED:          StatusCode.PERMISSION_DENIED,
+    Reason.SESSION_INVALID:            StatusCode.UNAUTHENTICATED,
+    Reason.CREDENTIALS_INVALID:        StatusCode.UNAUTHENTICATED,
+    Reason.EMAIL_NOT_VERIFIED:         StatusCode.PERMISSION_DENIED,
+    Reason.NETWORK_NOT_ALLOWED:        StatusCode.PERMISSION_DENIED,
+    Reason.REAUTHENTICATION_REQUIRED:  StatusCode.PERMISSION_DENIED,
     Reason.INVALID_PARAMETER:          _INVALID,
     Reason.MISSING_PARAMETER:          _INVALID,
     Reason.UNKNOWN_PARAMETER:          _INVALID,
@@ -67,6 +72,11 @@ CODES: Mapping[Reason, StatusCode] = {
     Reason.NO_CHANNEL:                 _PRECONDITION,
     Reason.STREAM_INTERRUPTED:         StatusCode.ABORTED,
     Reason.CANCELLED:                  StatusCode.CANCELLED,
+    Reason.BOT_CHECK_FAILED:           StatusCode.PERMISSION_DENIED,
+    Reason.TOKEN_INVALID:              _INVALID,
+    Reason.SIGN_IN_REFUSED:            StatusCode.PERMISSION_DENIED,
+    Reason.SIGN_IN_SERVICE_UNAVAILABLE: StatusCode.UNAVAILABLE,
+    Reason.CSRF_TOKEN_INVALID:         StatusCode.PERMISSION_DENIED,
 }
 # fmt: on
 

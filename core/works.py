@@ -39,12 +39,14 @@ from core.providers.driver import Driver
 from core.webhooks.office import Office, open_office
 from core.webhooks.sending import Manner
 from storage.commits import CommitRejected
+from storage.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Works:
     """The engine and what belongs to it."""
 
+    pool: Pool
     engine: Engine
     adoption: Adoption
     library: Library
@@ -90,6 +92,7 @@ async def open_works(
     manner = Manner(config.keyring, config.public_url, config.webhook_networks)
     office = await stack.enter_async_context(open_office(config.database_url, manner))
     return Works(
+        ground.pool,
         engine,
         adoption,
         library,

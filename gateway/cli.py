@@ -12,7 +12,8 @@ import uvloop
 
 import rest_bridge.settings
 from core.keyring import KeyringError, admin_token, open_keyring
-from core.settings import Settings, SettingsError, process_environment
+from core.settings import Settings, process_environment
+from core.settings_values import SettingsError
 from gateway.hardening import (
     UnsafeEnvironment,
     forbid_core_dumps,

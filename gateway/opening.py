@@ -70,6 +70,7 @@ async def open_configured_core(
         files=files,
         stripe=settings.stripe if simulator is None else simulator.stripe,
         checkout_origins=settings.checkout_origins,
+        people=settings.people,
     )
     return await stack.enter_async_context(open_core(config, emit))
 

@@ -50,6 +50,11 @@ RENDERINGS: Mapping[str, Row] = {
     "API_KEY_INVALID":            Row(401, _CALLER, "invalid_api_key"),
     "PERMISSION_DENIED":          Row(403, _CALLER, "permission_denied"),
     "ACCOUNT_SUSPENDED":          Row(403, _CALLER, "account_suspended"),
+    "SESSION_INVALID":            Row(401, _CALLER, "session_invalid"),
+    "CREDENTIALS_INVALID":        Row(401, _CALLER, "credentials_invalid"),
+    "EMAIL_NOT_VERIFIED":         Row(403, _CALLER, "email_not_verified"),
+    "NETWORK_NOT_ALLOWED":        Row(403, _CALLER, "network_not_allowed"),
+    "REAUTHENTICATION_REQUIRED":  Row(403, _CALLER, "reauthentication_required"),
     "INVALID_PARAMETER":          Row(400, _CALLER, "invalid_value"),
     "MISSING_PARAMETER":          Row(400, _CALLER, "missing_required_parameter"),
     "UNKNOWN_PARAMETER":          Row(400, _CALLER, "unknown_parameter"),
@@ -92,6 +97,11 @@ RENDERINGS: Mapping[str, Row] = {
     "NO_CHANNEL":                 Row(400, _CALLER, "no_channel"),
     "STREAM_INTERRUPTED":         Row(502, _SERVER, "stream_interrupted"),
     "CANCELLED":                  Row(409, _CALLER, "cancelled", should_retry=False),
+    "BOT_CHECK_FAILED":           Row(403, _CALLER, "bot_check_failed"),
+    "TOKEN_INVALID":              Row(400, _CALLER, "token_invalid"),
+    "SIGN_IN_REFUSED":            Row(403, _CALLER, "sign_in_refused"),
+    "SIGN_IN_SERVICE_UNAVAILABLE": Row(503, _SERVER, "sign_in_service_away", retry_after=True),
+    "CSRF_TOKEN_INVALID":         Row(403, _CALLER, "csrf_token_invalid"),
 }
 # fmt: on
 
@@ -101,6 +111,11 @@ MESSAGES: Mapping[str, str] = {
     "API_KEY_INVALID": "Incorrect API key provided.",
     "PERMISSION_DENIED": "This API key may not do that.",
     "ACCOUNT_SUSPENDED": "The account is suspended. Contact the operator.",
+    "SESSION_INVALID": "You are signed out. Sign in again.",
+    "CREDENTIALS_INVALID": "E-mail address or password is wrong.",
+    "EMAIL_NOT_VERIFIED": "Open the link in the verification mail first.",
+    "NETWORK_NOT_ALLOWED": "This API key does not work from this network.",
+    "REAUTHENTICATION_REQUIRED": "Prove again who you are: wrong password, or too long ago.",
     "INVALID_PARAMETER": "A parameter has an invalid value.",
     "MISSING_PARAMETER": "A required parameter is missing.",
     "UNKNOWN_PARAMETER": "Unknown parameter.",
@@ -143,6 +158,11 @@ MESSAGES: Mapping[str, str] = {
     "NO_CHANNEL": "No provider of the model can serve these parameters.",
     "STREAM_INTERRUPTED": "The provider failed in the middle. Nothing was charged.",
     "CANCELLED": "The generation was cancelled.",
+    "BOT_CHECK_FAILED": "The bot check failed. Load the page again.",
+    "TOKEN_INVALID": "The link was used before or is too old. Ask for another one.",
+    "SIGN_IN_REFUSED": "The other service did not sign you in.",
+    "SIGN_IN_SERVICE_UNAVAILABLE": "The other service does not answer. Try again in a moment.",
+    "CSRF_TOKEN_INVALID": "The request did not come from this site. Load the page again.",
 }
 """What is said when core gave no text of its own; never the text of gRPC."""
 

@@ -33,6 +33,7 @@ _CODES: Mapping[Reason, str] = {
     Reason.INTERNAL: "internal_error",
     Reason.CONTENT_POLICY_VIOLATION: "moderation_blocked",
     Reason.PAYMENT_SERVICE_UNAVAILABLE: "payment_service_away",
+    Reason.SIGN_IN_SERVICE_UNAVAILABLE: "sign_in_service_away",
 }
 """Codes of the task dialect that are not the reason in lower case."""
 _STATUSES: Mapping[GenerationState, str] = {

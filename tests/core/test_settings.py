@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings, SettingsError
+from core.settings import Settings
+from core.settings_values import SettingsError
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 
 import rest_bridge.settings
-from core.settings import ServerTls, Settings, SettingsError
+from core.settings import ServerTls, Settings
+from core.settings_values import SettingsError
 from gateway.core_link import cause
 from gateway.process import ServeError
 from gateway.tls import channel_credentials, server_credentials

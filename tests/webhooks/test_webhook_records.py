@@ -7,7 +7,8 @@ import pytest
 
 from core.engine.records import Callback, HideGeneration
 from core.model import GenerationState
-from core.settings import Settings, SettingsError
+from core.settings import Settings
+from core.settings_values import SettingsError
 from storage.commits import Commit, Committed
 from tests.fix_commit import House, MemoryHouse, PostgresHouse
 
