@@ -16,6 +16,9 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from accounts.granting import both
+from accounts.key_networks import Network
+
 CHANNEL: Final = "reapi_keys"
 """The NOTIFY channel; the payload is a public id, or empty for all of an account's keys."""
 TRUST_SECONDS: Final = 1.0
@@ -25,7 +28,8 @@ CACHE_SIZE: Final = 100_000
 
 _FIND = """
 SELECT k.key_id, k.account_id, k.secret_hmac, k.sandbox, k.revoked_at IS NOT NULL,
-       k.expires_at, a.suspended_at IS NOT NULL, k.scopes, k.allowed_models
+       k.expires_at, a.suspended_at IS NOT NULL, k.scopes, k.allowed_models, a.allowed_models,
+       k.allowed_networks, k.line_id, a.deleting_at IS NOT NULL OR a.erased_at IS NOT NULL
   FROM api_key k JOIN account a USING (account_id)
  WHERE k.public_id = %s
 """
@@ -48,7 +52,18 @@ class KeyRow:
     scopes: Sequence[str]
     """What it may do; empty: everything."""
     allowed_models: Sequence[str]
-    """Which it may use, by id; empty: all."""
+    """Which it may use, by id, as `accounts.granting.both` says; empty: all."""
+    allowed_networks: Sequence[Network]
+    """From which it works; empty: all."""
+    line_id: UUID | None
+    """The first key of its rotations; None: itself."""
+    gone: bool
+    """The account was given up by its people."""
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> "KeyRow":
+        """From a row of the statement above: of the key, and of its account."""
+        return cls(*(*row[:8], both(row[8], row[9]), *row[10:]))
 
 
 class KeyDirectory:
@@ -80,7 +95,7 @@ class KeyDirectory:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_FIND, (public_id,))
             values = await cursor.fetchone()
-        row = KeyRow(*values) if values is not None else None
+        row = KeyRow.read(values) if values is not None else None
         if row is not None and proof > float("-inf"):
             if len(self._rows) >= CACHE_SIZE:
                 del self._rows[next(iter(self._rows))]  # one key never costs all others a read

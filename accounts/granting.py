@@ -1,8 +1,9 @@
 """What a key may manage, and what it may give to others: never more than it has itself. Pure.
 
-Until people can sign in, whoever manages is a key. One that is itself limited, to models or by a
-budget of its own, to less than the default rate or to the sandbox, manages nothing: it could make
-another one without the limit, or many that have it each.
+Whoever manages is a person, by the role in the account, or a key. A key that is itself limited, to
+models or by a budget of its own, to less than the default rate or to the sandbox, manages nothing:
+it could make another one without the limit, or many that have it each. One that works from some
+networks only gives no key more of them.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
+
+from accounts.key_networks import Network, within
 
 RATE: Final = 600
 CONCURRENCY: Final = 50
 """What a key may do in a minute, and at once, where nobody says otherwise."""
+
+
+NO_MODEL: Final = ("",)
+"""A list of models that none is in."""
 
 
 class Scope(StrEnum):
@@ -33,8 +41,16 @@ EVERYTHING = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
+class Manager:
+    """Who wants to manage something: a key, or a person who signed in."""
+
+    key_id: UUID | None = None
+    user_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
-    """A key that wants to manage something, as the database knows it now."""
+    """What a manager has, as the database knows it now."""
 
     scopes: frozenset[Scope]
     allowed_models: Sequence[str]
@@ -45,6 +61,12 @@ class Holder:
     concurrency: int
     expires_at: datetime | None
     sandbox: bool
+    allowed_networks: Sequence[Network] = ()
+    """Empty: all of them."""
+    user_id: UUID | None = None
+    """The member: who signed in, or whose key it is."""
+    only_own: bool = False
+    """Whether it is a developer, who manages keys of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +78,7 @@ class Settings:
     requests_per_minute: int | None = None
     concurrency: int | None = None
     allowed_models: Sequence[str] | None = None
+    allowed_networks: Sequence[Network] | None = None
     expires_at: datetime | None = None
     never_expires: bool = False
     """With it, `expires_at` is None because it shall be."""
@@ -64,6 +87,13 @@ class Settings:
 def scopes_of(stored: Sequence[str]) -> frozenset[Scope]:
     """The scopes of a stored key."""
     return frozenset(map(Scope, stored)) or EVERYTHING
+
+
+def both(of_key: Sequence[str], of_account: Sequence[str]) -> Sequence[str]:
+    """The models that a key and its account allow; in all three, none means all of them."""
+    if not of_key or not of_account:
+        return of_key or of_account
+    return [name for name in of_key if name in of_account] or NO_MODEL
 
 
 def may_manage(holder: Holder, scope: Scope) -> bool:
@@ -81,6 +111,10 @@ def excess(holder: Holder, wanted: Settings) -> str | None:
         return "limits.requests_per_minute"
     if (wanted.concurrency or 0) > holder.concurrency:
         return "limits.concurrent_generations"
+    if wanted.allowed_networks is not None and not within(
+        wanted.allowed_networks, holder.allowed_networks
+    ):
+        return "allowed_networks"
     if holder.expires_at is not None:
         later = wanted.expires_at is not None and wanted.expires_at > holder.expires_at
         if later or wanted.never_expires:

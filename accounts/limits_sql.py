@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from accounts.granting import both
 from accounts.limits import KeyRelease, KeyState, KeyUse, LimitsBook, key_problem
 
 # Locks the counters; limits, models and suspension are read in the same breath, not from a cache.
 _LOCK_KEYS = """
 SELECT u.account_id, u.key_id, u.tat_us, u.in_flight, k.requests_per_minute, k.concurrency,
-       k.revoked_at, k.expires_at, a.suspended_at, k.allowed_models
+       k.revoked_at, k.expires_at, coalesce(a.suspended_at, a.deleting_at, a.erased_at),
+       k.allowed_models, a.allowed_models
   FROM unnest($1::uuid[], $2::uuid[]) AS x (account_id, key_id)
   JOIN key_use u ON u.account_id = x.account_id AND u.key_id = x.key_id
   JOIN api_key k ON k.account_id = x.account_id AND k.key_id = x.key_id
@@ -39,9 +41,10 @@ class LimitsSql:
     def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> LimitsBook:
         (found,) = rows
         keys: dict[tuple[UUID, UUID], KeyState] = {}
-        for account, key, tat, in_flight, rate, slots, revoked, expires, suspended, models in found:
-            problem = key_problem(revoked, expires, suspended, now_us)
-            keys[account, key] = KeyState(tat, in_flight, rate, slots, problem, models)
+        for account, key, tat, in_flight, rate, slots, revoked, expires, stopped, *models in found:
+            problem = key_problem(revoked, expires, stopped, now_us)
+            allowed = tuple(both(*models))
+            keys[account, key] = KeyState(tat, in_flight, rate, slots, problem, allowed)
         return LimitsBook(keys, now_us)
 
     def writes(self, book: LimitsBook) -> Sequence[tuple[str, tuple[Any, ...]]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from accounts.granting import both
 from accounts.limits import KeyRelease, KeyState, KeyUse, LimitsBook, key_problem
 
 
@@ -29,6 +30,8 @@ class MemoryLimits:
         self.keys: dict[tuple[UUID, UUID], MemoryKey] = {}
         self.suspended: dict[UUID, int] = {}
         """When accounts were suspended."""
+        self.models: dict[UUID, tuple[str, ...]] = {}
+        """Which ones accounts allow; none: all."""
 
     def book(self, parts: Sequence[KeyUse | KeyRelease], now_us: int) -> LimitsBook:
         names = {(part.account_id, part.key_id) for part in parts}
@@ -49,4 +52,5 @@ class MemoryLimits:
             key.revoked_us, key.expires_us, self.suspended.get(account_id), now_us
         )
         limits = (key.requests_per_minute, key.concurrency)
-        return KeyState(key.tat_us, key.in_flight, *limits, problem, key.allowed_models)
+        models = tuple(both(key.allowed_models, self.models.get(account_id, ())))
+        return KeyState(key.tat_us, key.in_flight, *limits, problem, models)

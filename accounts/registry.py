@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.granting import CONCURRENCY, RATE
+from accounts.security_log import OPERATOR, Action, note
 
 NAME_LENGTH = 100
 
@@ -15,9 +16,6 @@ _KEY = """
 INSERT INTO api_key (account_id, key_id, public_id, secret_hmac, name,
                      requests_per_minute, concurrency, sandbox)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-"""
-_AUDIT = """
-INSERT INTO audit_log (account_id, id, actor, action, target) VALUES (%s, %s, %s, %s, %s)
 """
 _EXISTS = "SELECT true FROM account WHERE account_id = %s"
 
@@ -41,8 +39,10 @@ class Registry:
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
 
-    async def open_account(self, account_id: UUID, name: str, key: NewKey, audit_id: UUID) -> None:
-        """Make an account with one key, and note that the operator did it."""
+    async def open_account(
+        self, account_id: UUID, name: str, key: NewKey, audit_id: UUID, network: str = ""
+    ) -> None:
+        """Make an account with one key, and note that the operator did it, from *network*."""
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_ACCOUNT, (account_id, name))
             await connection.execute(
@@ -58,13 +58,14 @@ class Registry:
                     key.sandbox,
                 ),
             )
-            note = (account_id, audit_id, "operator", "account.create", str(account_id))
-            await connection.execute(_AUDIT, note)
+            target = f"accounts/{account_id.hex}"
+            made = Action(audit_id, account_id, "account.create", target, OPERATOR, network=network)
+            await note(connection, made)
 
-    async def note(self, account_id: UUID, note_id: UUID, action: str, target: str) -> None:
-        """Note in the audit log what the operator did."""
+    async def note(self, action: Action) -> None:
+        """Note in the audit log what was done outside of the database, or by a commit."""
         async with self._pool.connection() as connection:
-            await connection.execute(_AUDIT, (account_id, note_id, "operator", action, target))
+            await note(connection, action)
 
     async def exists(self, account_id: UUID) -> bool:
         """Whether there is such an account."""

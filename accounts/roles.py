@@ -26,3 +26,13 @@ SCOPES: Final[Mapping[Role, frozenset[Scope]]] = {
 
 GOVERN: Final = frozenset({Role.OWNER, Role.ADMIN})
 """Who changes the account and its members."""
+
+
+def may_place(actor: Role, current: Role | None, wanted: Role | None) -> bool:
+    """Whether *actor* may give somebody with the role *current* the role *wanted*.
+
+    No *current*: to invite; no *wanted*: to remove. Only owners make, change and remove owners.
+    """
+    if actor is Role.OWNER:
+        return True
+    return actor in GOVERN and Role.OWNER not in (current, wanted)

@@ -14,18 +14,26 @@ from accounts.vault import Vault
 
 _PURPOSE: Final = "throttle"
 
-# One statement: the row is locked while it is looked at, so tries count one by one.
+# One statement that decides on the row it has locked: whoever tries at the same time waits for it.
+# What is refused does not count. `excluded.tat_us - every` is now.
 _TAKE = """
 INSERT INTO throttle AS t (subject_hmac, tat_us, expires_at)
-VALUES (%(subject)s, %(now)s + %(every)s, to_timestamp((%(now)s + %(every)s) / 1e6))
+SELECT %(subject)s, now.us + %(every)s, to_timestamp((now.us + %(every)s) / 1e6)
+  FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint) now (us)
     ON CONFLICT (subject_hmac) DO UPDATE
-   SET tat_us = CASE WHEN t.tat_us - %(now)s <= %(burst)s - %(every)s
-                     THEN greatest(t.tat_us, %(now)s) + %(every)s ELSE t.tat_us END,
-       expires_at = to_timestamp((greatest(t.tat_us, %(now)s) + %(every)s) / 1e6)
-RETURNING (SELECT o.tat_us FROM throttle o WHERE o.subject_hmac = %(subject)s)
+   SET tat_us = greatest(t.tat_us + %(every)s, excluded.tat_us),
+       expires_at = to_timestamp(greatest(t.tat_us + %(every)s, excluded.tat_us) / 1e6)
+ WHERE t.tat_us - (excluded.tat_us - %(every)s) <= %(room)s
+RETURNING true
 """
-_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint"
-_CLEAR = "DELETE FROM throttle WHERE subject_hmac = %s"
+_WAIT = """
+SELECT tat_us - %(room)s - (extract(epoch FROM clock_timestamp()) * 1e6)::bigint
+  FROM throttle WHERE subject_hmac = %(subject)s
+"""
+_GIVE_BACK = "UPDATE throttle SET tat_us = tat_us - %(every)s WHERE subject_hmac = %(subject)s"
+_CLEAR = "DELETE FROM throttle WHERE subject_hmac = %(subject)s"
+_SHORTEST: Final = 0.001
+"""Seconds to wait, where the time came between the refusal and the question how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +57,28 @@ class Throttle:
 
         *connection* must not be in a transaction that may be rolled back.
         """
-        subject = self._vault.digest(_PURPOSE, what.encode(), who.encode())
-        every = pace.every // timedelta(microseconds=1)
-        cursor = await connection.execute(_NOW)
-        row = await cursor.fetchone()
-        assert row is not None
-        now: int = row[0]
-        values = {"subject": subject, "now": now, "every": every, "burst": pace.burst * every}
+        values = self._values(what, who, pace)
         cursor = await connection.execute(_TAKE, values)
-        row = await cursor.fetchone()
-        before = None if row is None else row[0]  # None: the first try
-        if before is None or before - now <= (pace.burst - 1) * every:
+        if await cursor.fetchone() is not None:
             return None
-        return float(before - now - (pace.burst - 1) * every) / 1e6
+        cursor = await connection.execute(_WAIT, values)
+        row = await cursor.fetchone()
+        return _SHORTEST if row is None else max(row[0] / 1e6, _SHORTEST)
+
+    async def give_back(
+        self, connection: AsyncConnection[Any], what: str, who: str, pace: Pace
+    ) -> None:
+        """Let one try that was taken not count: it was a good one."""
+        await connection.execute(_GIVE_BACK, self._values(what, who, pace))
 
     async def clear(self, connection: AsyncConnection[Any], what: str, who: str) -> None:
         """Forget the tries: one succeeded."""
-        subject = self._vault.digest(_PURPOSE, what.encode(), who.encode())
-        await connection.execute(_CLEAR, (subject,))
+        await connection.execute(_CLEAR, {"subject": self._subject(what, who)})
+
+    def _values(self, what: str, who: str, pace: Pace) -> dict[str, Any]:
+        every = pace.every // timedelta(microseconds=1)
+        room = (pace.burst - 1) * every
+        return {"subject": self._subject(what, who), "every": every, "room": room}
+
+    def _subject(self, what: str, who: str) -> bytes:
+        return self._vault.digest(_PURPOSE, what.encode(), who.encode())

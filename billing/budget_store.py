@@ -2,7 +2,8 @@
 `billing.ledger_sql`.
 
 A budget counts from when it is made: what was spent or held before, in the same period, is not
-in it.
+in it. One of a key counts what the keys spend that it is rotated to, too: it stands by the first of
+them (`line_id`), and is shown by the newest.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -84,25 +85,28 @@ class BudgetRow:
 
 
 _COLUMNS = """
-SELECT b.budget_id, k.public_id AS key, b.period, b.limit_micros, b.alert_percents,
+SELECT b.budget_id, newest_of_line(b.account_id, b.key_id) AS key, b.period, b.limit_micros,
+       b.alert_percents,
        CASE WHEN b.period_start = budget_period_start(b.period, now.at)
             THEN b.spent_micros ELSE 0 END AS spent_micros,
        CASE WHEN b.period_start = budget_period_start(b.period, now.at)
             THEN b.held_micros ELSE 0 END AS held_micros,
        budget_period_end(b.period, now.at) AS reset_at, b.created_at, b.version
   FROM clock_timestamp() AS now (at), budget b
-  LEFT JOIN api_key k ON k.account_id = b.account_id AND k.key_id = b.key_id
  WHERE b.account_id = %(account)s
 """
 _READ = f"{_COLUMNS} AND b.budget_id = %(id)s"
+_KEY = """
+SELECT coalesce(line_id, key_id) AS key_id FROM api_key
+ WHERE account_id = %(account)s AND public_id = %(key)s::text
+"""
 _PAGE = f"""{_COLUMNS}
-   AND (%(key)s::text IS NULL OR k.public_id = %(key)s::text)
+   AND (%(key)s::text IS NULL OR b.key_id = ({_KEY}))
    AND (%(after)s::uuid IS NULL OR b.budget_id < %(after)s::uuid)
  ORDER BY b.budget_id DESC LIMIT %(limit)s
 """
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('budgets'), hashtext(%(account)s::text))"
 _COUNT = "SELECT count(*) AS made FROM budget WHERE account_id = %(account)s"
-_KEY = "SELECT key_id FROM api_key WHERE account_id = %(account)s AND public_id = %(key)s"
 _INSERT = """
 INSERT INTO budget (account_id, budget_id, key_id, period, limit_micros, alert_percents, created_at)
 VALUES (%(account)s, %(id)s, %(key_id)s, %(period)s, %(limit_micros)s, %(alert_percents)s,

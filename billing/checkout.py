@@ -28,8 +28,6 @@ KEY_TIME: Final = timedelta(hours=1)
 of 500 too; and a page wants half an hour of life when it is made."""
 MAXIMUM_OPEN: Final = 20
 """Of one account: each is a page at Stripe, and a row here."""
-KEPT: Final = timedelta(days=30)
-"""After that a checkout is forgotten; the payment is kept."""
 
 Connection = AsyncConnection[Any]
 AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -77,7 +75,6 @@ _ENDED = """
 UPDATE checkout_session SET state = %(state)s
  WHERE account_id = %(account)s AND id = %(id)s AND state = 'open'
 """
-_FORGET = "DELETE FROM checkout_session WHERE created_at < %s"
 
 
 class TooManyOpen(Exception):
@@ -208,11 +205,6 @@ class Checkouts:
         async with self._pool.connection() as connection:
             await connection.execute(_ENDED, values)
         return replace(checkout, state=state)
-
-    async def forget(self) -> None:
-        """Delete those whose time is over."""
-        async with self._pool.connection() as connection:
-            await connection.execute(_FORGET, (self._now() - KEPT,))
 
     async def _insert(
         self, connection: Connection, account_id: UUID, id_: UUID, sale: Sale, *, saves_card: bool

@@ -82,17 +82,6 @@ _TAKING = """
 SELECT source_id FROM payment_adjustment WHERE created_at >= to_timestamp(%s)
  GROUP BY source_id HAVING max(step) %% 2 = 1
 """
-_FORGET = """
-DELETE FROM stripe_event WHERE event_id IN (
-    SELECT event_id FROM stripe_event WHERE applied_at < %s ORDER BY applied_at LIMIT %s)
-"""
-_OUTDATED = """
-DELETE FROM payment WHERE (account_id, id) IN (
-    SELECT account_id, id FROM payment WHERE created_at < %s ORDER BY created_at LIMIT %s)
-"""
-_BATCH = 1000
-"""Of rows that are removed by one statement."""
-
 AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
@@ -304,12 +293,6 @@ class Payments:
         """Remember when the sweep was begun that has completed, and the last review."""
         async with self._pool.connection() as connection:
             await connection.execute(_COMPLETE, (completed, reviewed))
-
-    async def forget(self, events_before: datetime, payments_before: datetime) -> None:
-        """Remove what is older than these times: events, and payments after their seven years."""
-        async with self._pool.connection() as connection:
-            await connection.execute(_FORGET, (events_before, _BATCH))
-            await connection.execute(_OUTDATED, (payments_before, _BATCH))
 
 
 def _row(found: Sequence[Any]) -> PaymentRow:

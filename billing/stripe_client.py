@@ -249,6 +249,19 @@ class StripePayments:
             )
             return payment_of(_json(intent))
 
+    async def refund(self, payment_intent: str, amount: int, idempotency_key: str) -> str:
+        """Pay *amount* minor units of a payment back. Gives the refund's id."""
+        async with self._asking() as client:
+            made = await client.v1.refunds.create_async(
+                {
+                    "payment_intent": payment_intent,
+                    "amount": amount,
+                    "reason": "requested_by_customer",
+                },
+                {"idempotency_key": idempotency_key},
+            )
+            return made.id
+
     async def event(self, payload: bytes, signature: str) -> EventHint:
         """Verify a webhook's signature and age, and read which payment it is about.
 

@@ -13,15 +13,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from accounts.directory import KeyDirectory
-from accounts.key_store import KeyStore
 from accounts.registry import Registry
-from core.authentication import Doorman, KeyAuthenticator
+from core.authentication import Credentials, Doorman, KeyAuthenticator, SessionAuthenticator
 from core.catalog.entries import Catalogue
+from core.client_network import Clients
 from core.engine.admission import Admission
 from core.engine.catalogue_versions import activate
 from core.engine.channel_watch import ChannelWatch
 from core.engine.engine import Engine
 from core.engine.handouts import reachable
+from core.engine.key_seen import KeySeen
 from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
 from core.engine.reloading import Reloading
@@ -45,11 +46,14 @@ from core.services.channels import Channels
 from core.services.convert import Converter
 from core.services.generation import GenerationService
 from core.services.models import ModelService
+from core.services.operator_catalogue import OperatorCatalogue
+from core.services.operator_margins import OperatorMargins
 from core.services.quotes import Quotes
 from core.services.register import Services
 from core.services.usage import UsageService
 from core.services.webhooks import WebhookService
 from core.signing import Signer
+from core.vault import KeyringVault
 from core.works import Works, open_works
 from storage.committer import Committer
 from storage.folder import FolderStore
@@ -134,16 +138,19 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         await watch.overlay.load()
         admission = Admission(config.maximum_calls, config.maximum_bytes, emit)
         registry = Registry(pool)
-        channels = Channels(watch.overlay, works.fleet.health, config.keyring)
-        admin = AdminService(registry, ground.committer, config.keyring, channels)
         money = await open_money(config, stack, ground, works.catalogue, emit)
-        people = await open_people(config, stack, ground, works, emit)
-        services = _services(config, works, admission, models, admin, (money, people))
+        people = await open_people(config, stack, ground, works, models.id_of, emit)
+        users = [watch.use, models.use, *money.users, *people.users]
+        reloading = _reloading(config, pool, users, emit)
+        admins = _operator(config, ground, works, watch, reloading, registry)
+        services = _services(config, works, admission, models, admins, (money, people))
         supervisor = await stack.enter_async_context(Supervisor(emit))
-        directory = _listening_directory(config, pool, supervisor)
+        authenticator = _key_authenticator(config, pool, supervisor, stack)
         watch.start(supervisor, config.dial)
-        authenticator = KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC))
-        doorman = Doorman(authenticator, admission, emit, admin_token(config.keyring))
+        sessions = SessionAuthenticator(pool, KeyringVault(config.keyring))
+        credentials = Credentials(authenticator, sessions)
+        doorman = Doorman(credentials, admission, emit, admin_token(config.keyring))
+        clients = Clients(config.bridge_token)
         health = HealthServicer()
         probes = _Probes(health, ground.objects, Sweeper(pool, ground.objects, emit), engine)
         await probes.set_ready(is_ready=True)
@@ -151,10 +158,10 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         works.office.feeder.start(supervisor)
         money.start(supervisor)
         people.start(supervisor)
-        users = [watch.use, models.use, *money.users]
-        reloading = _reloading(config, pool, users, supervisor, emit)
+        if reloading is not None:
+            supervisor.run("catalogue", reloading.keep)
         yield Core(
-            boundary=Boundary(doorman, emit, admin_token(config.keyring)),
+            boundary=Boundary(doorman, emit, admin_token(config.keyring), clients.whence),
             services=services,
             registry=registry,
             keyring=config.keyring,
@@ -170,22 +177,33 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         )
 
 
+def _key_authenticator(
+    config: CoreConfig, pool: Pool, supervisor: Supervisor, stack: AsyncExitStack
+) -> KeyAuthenticator:
+    """What knows keys, and the loops that hear of them and write down that they were used."""
+    directory = _listening_directory(config, pool, supervisor)
+    seen = KeySeen(pool, config.keyring)
+    supervisor.run("key-seen", seen.keep)
+    stack.push_async_callback(seen.close)
+    return KeyAuthenticator(directory, config.keyring, lambda: datetime.now(UTC), seen)
+
+
 def _services(
     config: CoreConfig,
     works: Works,
     admission: Admission,
     models: ModelService,
-    admin: AdminService,
+    admins: tuple[object, ...],
     rooms: tuple[Money, People],
 ) -> Services:
     """The contract, with what it is served from."""
     money, people = rooms
     engine, library, signer = works.engine, works.library, Signer(config.keyring)
     convert = Converter(config.public_url)
-    assets = Assets(library, works.store, works.handouts.find)
+    assets = Assets(library, works.store, works.handouts.find, people.archives)
     repeats = Repeats(config.keyring)
     return Services(
-        ApiKeyService=ApiKeyService(KeyStore(works.pool), repeats, config.keyring, models.id_of),
+        ApiKeyService=ApiKeyService(works.pool, repeats, config.keyring, models.id_of),
         GenerationService=(
             GenerationService(engine, library, admission, assets, convert, works.inputs, signer),
             Quotes(works.quoting, admission, works.inputs),
@@ -194,8 +212,25 @@ def _services(
         BillingService=money.calls,
         UsageService=UsageService(UsageReads(works.pool)),
         AccountService=people.calls,
-        AdminService=(admin, money.admin, *people.admin),
+        AdminService=(*admins, *money.admin, *people.admin),
         WebhookService=WebhookService(engine, works.callbacks, works.office),
+    )
+
+
+def _operator(
+    config: CoreConfig,
+    ground: Ground,
+    works: Works,
+    watch: ChannelWatch,
+    reloading: Reloading | None,
+    registry: Registry,
+) -> tuple[object, ...]:
+    """The operator's calls about channels, the catalogue and new accounts."""
+    channels = Channels(watch.overlay, works.fleet.health, config.keyring)
+    return (
+        AdminService(registry, ground.committer, config.keyring, channels),
+        OperatorCatalogue(reloading, registry, lambda: watch.overlay.catalogue),
+        OperatorMargins(ground.pool, lambda: watch.overlay.catalogue, lambda: datetime.now(UTC)),
     )
 
 
@@ -203,10 +238,9 @@ def _reloading(
     config: CoreConfig,
     pool: Pool,
     users: Sequence[Callable[[Catalogue], None]],
-    supervisor: Supervisor,
     emit: Emit,
 ) -> Reloading | None:
-    """The loop that hands every user a changed catalogue, as it can be served here."""
+    """What hands every user a changed catalogue, as it can be served here."""
     if config.files is None:
         return None
 
@@ -215,9 +249,8 @@ def _reloading(
         for user in users:
             user(served)
 
-    reloading = Reloading(config.files, partial(activate, pool), [use], emit)
-    supervisor.run("catalogue", reloading.keep)
-    return reloading
+    judge = partial(activate, pool, validate_only=True)
+    return Reloading(config.files, partial(activate, pool), [use], emit, judge)
 
 
 async def _open_ground(config: CoreConfig, stack: AsyncExitStack, emit: Emit) -> Ground:

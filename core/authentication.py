@@ -1,35 +1,51 @@
-"""Bearer tokens of API keys: checked against the directory, in constant time."""
+"""Bearer tokens: of API keys, checked against the directory in constant time, and of sessions."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
 from uuid import UUID
 
 from accounts.directory import KeyDirectory, KeyRow
+from accounts.key_networks import Network, contains, read_address
 from accounts.keys import KeyText, parse_key
-from core.caller import Caller
+from accounts.sessions import PREFIX, visit
+from accounts.vault import Vault
+from core.caller import Caller, current_network
 from core.engine.admission import RETRY_SECONDS, Admission
+from core.engine.key_seen import KeySeen
 from core.errors import GatewayError, Reason
 from core.interceptors import Authenticator
 from core.keyring import Keyring
 from core.log import Emit, RequestShed
+from core.permissions import suspended
 from core.policy.admission import Strangers
+from storage.pool import Pool
 
 PURPOSE = "api-key"
 KNOWN = 20_000
 """Credentials that are remembered as good: about 3 MB. Who is forgotten is a stranger once."""
+_GUESSED = frozenset({Reason.API_KEY_INVALID, Reason.SESSION_INVALID})
+"""What somebody is told who tries credentials."""
+_NO_KEY = UUID(int=0)
 
 
 class KeyAuthenticator:
-    """An `Authenticator` over the key directory. *now* gives the wall clock in UTC."""
+    """An `Authenticator` over the key directory. *now* gives the wall clock in UTC; *seen* is
+    told of every key that was found good.
+    """
 
     def __init__(
-        self, directory: KeyDirectory, keyring: Keyring, now: Callable[[], datetime]
+        self,
+        directory: KeyDirectory,
+        keyring: Keyring,
+        now: Callable[[], datetime],
+        seen: KeySeen | None = None,
     ) -> None:
         self._directory = directory
         self._keyring = keyring
         self._now = now
+        self._seen = seen
 
     async def authenticate(self, token: str) -> Caller:
         """Find who sent *token*; raises GatewayError, or StorageUnavailable."""
@@ -41,27 +57,89 @@ class KeyAuthenticator:
                 "Incorrect API key provided. Create one, or check that it was copied whole.",
             )
         if row.suspended:
-            raise GatewayError(
-                Reason.ACCOUNT_SUSPENDED, "The account is suspended; contact the operator."
-            )
+            raise suspended()
+        if row.allowed_networks:
+            _admit(row.allowed_networks, current_network())
+        if self._seen is not None:
+            self._seen.note(row.account_id, row.id, current_network())
         return Caller(
             row.account_id,
             row.id,
             sandbox=row.sandbox,
             scopes=frozenset(row.scopes),
             allowed_models=frozenset(row.allowed_models),
+            line_id=row.line_id,
         )
 
     def _is_good(self, key: KeyText, row: KeyRow) -> bool:
         digests = self._keyring.candidates(PURPOSE, key.public_id.encode(), key.secret.encode())
         known = [hmac.compare_digest(digest, row.digest) for digest in digests]
         expired = row.expires_at is not None and row.expires_at <= self._now()
-        return any(known) and not row.revoked and not expired and row.sandbox == key.sandbox
+        stopped = row.revoked or row.gone or expired
+        return any(known) and not stopped and row.sandbox == key.sandbox
+
+
+def _admit(networks: Sequence[Network], caller: str) -> None:
+    """Raise NETWORK_NOT_ALLOWED unless the *caller*'s address is in one of *networks*."""
+    address = read_address(caller)
+    if address is None:
+        raise GatewayError(
+            Reason.NETWORK_NOT_ALLOWED,
+            "This API key works from some networks only, and the gateway does not see where the "
+            "request comes from. Its operator sets REAPI_BRIDGE_TOKEN for bridges of their own, "
+            "and REAPI_TRUSTED_PROXIES for what stands in front of them.",
+        )
+    if not contains(networks, address):
+        raise GatewayError(
+            Reason.NETWORK_NOT_ALLOWED,
+            "This API key does not work from the network that the request comes from. Its account "
+            "can change the key's allowed_networks.",
+        )
 
 
 def digest_of(keyring: Keyring, key: KeyText) -> bytes:
     """What is stored of a new key."""
     return keyring.mac(PURPOSE, key.public_id.encode(), key.secret.encode())
+
+
+class SessionAuthenticator:
+    """An `Authenticator` of sessions. Each call reads its row: who signed out is out at once."""
+
+    def __init__(self, pool: Pool, vault: Vault) -> None:
+        self._pool = pool
+        self._vault = vault
+
+    async def authenticate(self, token: str) -> Caller:
+        """Find who sent *token*; raises SESSION_INVALID, or StorageUnavailable."""
+        async with self._pool.connection() as connection:
+            visitor = await visit(connection, self._vault, token, current_network())
+        if visitor is None:
+            raise GatewayError(
+                Reason.SESSION_INVALID, "The session ended, or was never one. Sign in again."
+            )
+        return Caller(
+            visitor.account_id,
+            _NO_KEY,
+            allowed_models=frozenset(visitor.allowed_models),
+            user_id=visitor.user_id,
+            session_id=visitor.session_id,
+            role=visitor.role,
+            seconds_since_proof=visitor.seconds_since_proof,
+            suspended=visitor.suspended,
+        )
+
+
+class Credentials:
+    """An `Authenticator` of both: their prefixes tell them apart."""
+
+    def __init__(self, keys: Authenticator, sessions: Authenticator) -> None:
+        self._keys = keys
+        self._sessions = sessions
+
+    async def authenticate(self, token: str) -> Caller:
+        """Ask the one that knows such tokens."""
+        inner = self._sessions if token.startswith(PREFIX) else self._keys
+        return await inner.authenticate(token)
 
 
 class Doorman:
@@ -86,7 +164,7 @@ class Doorman:
         self._now = now
         self._strangers = Strangers(now())
         self._known: dict[int, UUID] = {}
-        """Their keys; the one that was learned first is forgotten first."""
+        """Whose they are; the one that was learned first is forgotten first."""
         self._asking: set[int] = set()
         """Strangers that are being looked at: requests with the same credential are one."""
 
@@ -100,7 +178,7 @@ class Doorman:
         caller = await self._looked_at(token, digest)
         if len(self._known) >= KNOWN:
             del self._known[next(iter(self._known))]
-        self._known[digest] = caller.key_id
+        self._known[digest] = caller.principal
         return caller
 
     def glance(self, token: str, starts: bool) -> GatewayError | None:  # noqa: FBT001 (a callback)
@@ -123,7 +201,7 @@ class Doorman:
         try:
             return await self._inner.authenticate(token)
         except GatewayError as error:
-            is_good = error.reason is not Reason.API_KEY_INVALID
+            is_good = error.reason not in _GUESSED
             raise
         finally:
             if is_first:
@@ -138,7 +216,7 @@ class Doorman:
         try:
             return await self._inner.authenticate(token)
         except GatewayError as error:
-            if error.reason is Reason.API_KEY_INVALID:
+            if error.reason in _GUESSED:
                 self._known.pop(digest, None)
                 self._strangers.take()
             raise

@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 from uuid import UUID
 
+from accounts.browsers import Browser, browser_of
 from accounts.roles import Role
 from core.values import dataclass
 
@@ -20,12 +21,21 @@ class Caller:
     """What its key may do (`accounts.granting.Scope`); empty: everything."""
     allowed_models: frozenset[str] = frozenset()
     """Which models its key may use, by id; empty: all. Up to a second old: holds ask the row."""
+    line_id: UUID | None = None
+    """The first key of its key's rotations, whose budgets count; None: the key itself."""
     user_id: UUID | None = None
     """The person, where one signed in: then there is a session and a role, and no key (id 0)."""
     session_id: UUID | None = None
     role: Role | None = None
     seconds_since_proof: float = 0.0
     """How long ago the person proved who it is."""
+    suspended: bool = False
+    """The operator stopped the account: a person may leave it and take what is theirs, no more."""
+
+    @property
+    def principal(self) -> UUID:
+        """Who shares this process's work with others: a key, or a person in any browser."""
+        return self.user_id or self.key_id
 
 
 NOBODY = Caller(UUID(int=0), UUID(int=0))
@@ -34,6 +44,7 @@ OPERATOR = Caller(UUID(int=0), UUID(int=0), admin=True)
 _current: ContextVar[Caller] = ContextVar("caller")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _network: ContextVar[str] = ContextVar("network", default="")
+_user_agent: ContextVar[str] = ContextVar("user_agent", default="")
 
 
 def current_caller() -> Caller:
@@ -54,8 +65,14 @@ def current_network() -> str:
     return _network.get()
 
 
-def enter_call(caller: Caller, request_id: str, network: str = "") -> None:
-    """Set all three for the task of one RPC."""
+def current_browser() -> Browser:
+    """What whoever calls does it with."""
+    return browser_of(_user_agent.get())
+
+
+def enter_call(caller: Caller, request_id: str, network: str = "", user_agent: str = "") -> None:
+    """Set all of it for the task of one RPC."""
     _current.set(caller)
     _request_id.set(request_id)
     _network.set(network)
+    _user_agent.set(user_agent)

@@ -8,9 +8,11 @@ from typing import Final
 import psycopg
 
 from billing.stripe_client import StripeSettings
+from core.body import Secret
 from core.catalog.entries import Catalogue
 from core.engine.leases import LeaseKeeper
 from core.engine.reloading import Files
+from core.engine.sandbox import Peer
 from core.fetch.addresses import Network
 from core.keyring import Keyring
 from core.people_settings import PeopleSettings
@@ -46,6 +48,10 @@ class CoreConfig:
     """The payment service; None: credits cannot be bought."""
     checkout_origins: tuple[str, ...] = ()
     """Where payment pages may go besides *public_url*."""
+    sandbox: Peer | None = None
+    """What serves test keys; None: nobody does."""
+    bridge_token: Secret[str] | None = None
+    """What bridges of their own prove themselves by; None: none of them is believed."""
     people: PeopleSettings = field(default_factory=PeopleSettings)
     """Sign-in, mail, bots."""
 

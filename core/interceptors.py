@@ -11,7 +11,7 @@ import inspect
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn, Protocol, TypeAlias
 
@@ -22,7 +22,7 @@ from grpc import aio
 from core.caller import NOBODY, OPERATOR, Caller, enter_call
 from core.errors import GatewayError, Reason
 from core.log import CallEnded, Emit, defect
-from core.permissions import permit
+from core.permissions import OPEN, OPTIONAL, permit
 from core.status import DETAILS_KEY, code_of, to_status
 from storage.pool import StorageUnavailable
 
@@ -31,22 +31,15 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Behaviour = Callable[[Any, Any], Any]
+Whence: TypeAlias = Callable[[Mapping[str, Any], str], tuple[str, str]]
+"""The IP address and the `user-agent` of who calls, by the call's metadata and its peer."""
 
 UNARY_SECONDS = 60.0
 """A unary call without a deadline of its own ends after this."""
 
-_OPEN = frozenset(
-    {
-        "/reapi.v1.GenerationService/ReadAsset",
-        "/reapi.v1.BillingService/ListLedgerKeys",
-        "/reapi.v1.BillingService/IngestStripeEvent",
-        "/reapi.v1.WebhookService/IngestProviderCallback",
-        "/grpc.health.v1.Health/Check",
-        "/grpc.health.v1.Health/Watch",
-    }
-)
 _OPEN_SERVICES = ("/grpc.reflection.",)
 _ADMIN = "/reapi.v1.AdminService/"
+_ACCOUNT = "/reapi.v1.AccountService/"
 _REQUEST_ID = re.compile(r"req_[0-9a-f]{32}\Z")
 """What bridges call a request. It is logged and kept, so no caller's text may pass for one."""
 
@@ -55,17 +48,24 @@ class Authenticator(Protocol):
     """Turns a bearer token into a caller."""
 
     async def authenticate(self, token: str) -> Caller:
-        """Raise GatewayError API_KEY_INVALID, or STORAGE_UNAVAILABLE."""
+        """Raise GatewayError API_KEY_INVALID or SESSION_INVALID, or STORAGE_UNAVAILABLE."""
         ...
 
 
 class Boundary(aio.ServerInterceptor):
     """Authenticates, maps errors to rich statuses, and emits one CallEnded."""
 
-    def __init__(self, authenticator: Authenticator, emit: Emit, admin_token: str) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        emit: Emit,
+        admin_token: str,
+        whence: Whence = lambda _metadata, _peer: ("", ""),
+    ) -> None:
         self._authenticator = authenticator
         self._emit = emit
         self._admin_token = admin_token
+        self._whence = whence
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -115,7 +115,9 @@ class Boundary(aio.ServerInterceptor):
                 metadata = dict(context.invocation_metadata() or ())
                 request_id = _request_id(str(metadata.get("x-request-id", "")))
                 token = str(metadata.get("authorization", ""))
-                enter_call(await self._identify(method, token), request_id)
+                whence = self._whence(metadata, context.peer())
+                enter_call(NOBODY, request_id, *whence)  # a key may be tied to networks
+                enter_call(await self._identify(method, token), request_id, *whence)
                 if unary and context.time_remaining() is None:
                     async with asyncio.timeout(UNARY_SECONDS):
                         return await behaviour(request, context)
@@ -144,15 +146,13 @@ class Boundary(aio.ServerInterceptor):
         return guarded
 
     async def _identify(self, method: str, authorization: str) -> Caller:
-        if method in _OPEN or method.startswith(_OPEN_SERVICES):
+        is_open = method in OPEN or method.startswith(_OPEN_SERVICES)
+        if is_open and (method not in OPTIONAL or not authorization):
             return NOBODY
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            raise GatewayError(
-                Reason.API_KEY_MISSING,
-                "You did not provide an API key. Send it as `Authorization: Bearer rk_live_…`.",
-            )
+            raise _nobody(method)
         if method.startswith(_ADMIN):
             if hmac.compare_digest(token.encode(), self._admin_token.encode()):
                 return OPERATOR
@@ -173,6 +173,19 @@ class Boundary(aio.ServerInterceptor):
         reason = "" if error is None else str(error.reason)
         milliseconds = (time.monotonic() - started) * 1000
         self._emit(CallEnded(method, code, reason, request_id, milliseconds))
+
+
+def _nobody(method: str) -> GatewayError:
+    """The error for a call without a credential."""
+    if method.startswith(_ACCOUNT):
+        return GatewayError(
+            Reason.API_KEY_MISSING,
+            "You are not signed in. Send the session's token as `Authorization: Bearer rs_…`.",
+        )
+    return GatewayError(
+        Reason.API_KEY_MISSING,
+        "You did not provide an API key. Send it as `Authorization: Bearer rk_live_…`.",
+    )
 
 
 class _Malformed:

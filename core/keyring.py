@@ -1,18 +1,16 @@
 """Server keys: what fingerprints, API keys and signatures are computed under."""
 
-import base64
-import binascii
 import hashlib
 import hmac
-import json
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.key_service import KeyService
+
 KEY_BYTES = 32
 _ADMIN = "admin-token"
+_NAME = "key-name"
 _AT_ONCE = 64 * 1024
 """Up to so many bytes are joined first, which costs less than one call for each part."""
 
@@ -26,6 +24,10 @@ class Keyring:
     """Keys, newest first. The first one signs; all of them verify, so keys can be rotated."""
 
     keys: Sequence[bytes] = field(repr=False)
+    coming: bytes | None = field(default=None, repr=False)
+    """One that will be the first: it verifies, so that others may sign with it already."""
+    retired: Sequence[bytes] = ()
+    """Public keys of dropped ones, with which signatures are still checked."""
 
     def mac(self, purpose: str, *parts: bytes) -> bytes:
         """HMAC-SHA-256 (32 bytes) over length-prefixed *parts*, under the newest key.
@@ -36,7 +38,25 @@ class Keyring:
 
     def candidates(self, purpose: str, *parts: bytes) -> list[bytes]:
         """The same digest under every key, newest first: for verifying."""
-        return [_mac(key, purpose, parts) for key in self.keys]
+        return [_mac(key, purpose, parts) for key in self._known]
+
+    def oldest(self, purpose: str, *parts: bytes) -> bytes:
+        """The same under the oldest key: it stays what it is when a key is added."""
+        return _mac(self.keys[-1], purpose, parts)
+
+    @property
+    def newest(self) -> "Keyring":
+        """The key that signs, alone."""
+        return Keyring(self.keys[:1])
+
+    @property
+    def names(self) -> list[str]:
+        """A name of each key, newest first, that tells nothing of it."""
+        return [_mac(key, _NAME, ())[:8].hex() for key in self._known]
+
+    @property
+    def _known(self) -> Sequence[bytes]:
+        return self.keys if self.coming is None else (*self.keys, self.coming)
 
 
 def _mac(key: bytes, purpose: str, parts: Sequence[bytes]) -> bytes:
@@ -57,39 +77,11 @@ def admin_token(keyring: Keyring) -> str:
     return f"ra_{keyring.mac(_ADMIN).hex()}"
 
 
-def open_keyring(path: Path) -> Keyring:
-    """Read the secret file, or make it on first start (mode 0600).
+def open_keyring(path: Path, service: KeyService | None = None) -> Keyring:
+    """Read the secret file, or make it on first start (mode 0600); raises KeyringError.
 
-    Its form is `{"keys": ["<base64 of 32 bytes>", …]}`, newest first. To rotate, put a new
-    key in front and keep the old one for 24 hours, for as long as API keys made under it
-    shall work, and for as long as what was sealed under it (`core.sealing`) shall be read.
+    A file that is wrapped needs the *service* that wrapped it.
     """
-    if not path.exists():
-        _create(path)
-    try:
-        keys = [
-            base64.b64decode(text, validate=True) for text in json.loads(path.read_text())["keys"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, binascii.Error):
-        raise KeyringError(f"{path.name} is not a readable secret file; restore it") from None
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise KeyringError(f"{path.name} must hold keys of {KEY_BYTES} bytes; restore it")
-    return Keyring(tuple(keys))
+    from core.secret_file import SecretFile  # noqa: PLC0415 (it knows Keyring)
 
-
-def _create(path: Path) -> None:
-    """Write a new secret file; when two processes race, the first one's file wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"keys": [base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()]})
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    return SecretFile(path, service).open()

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from types import TracebackType
+from typing import ClassVar
 
 from core.values import dataclass
 
@@ -26,6 +27,9 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened."""
+
+    level: ClassVar[str] = "info"
+    """Where the table of levels below does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +353,7 @@ _LEVELS: Mapping[type[Event], int] = {
 def _level(event: Event) -> int:
     if type(event) is AttemptEnded and not event.fault:
         return LEVELS["debug"]
-    return _LEVELS.get(type(event), LEVELS["info"])
+    return _LEVELS.get(type(event), LEVELS[event.level])
 
 
 def emitter(level: str) -> Emit:

@@ -28,6 +28,7 @@ from core.log import (
     RouteEnded,
     SignalHeard,
 )
+from core.mail.told import MailSent, MailUnsent
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 """Upper bounds of the buckets for how long attempts took."""
@@ -52,6 +53,7 @@ class Metrics(Collector):
         self._shed: Counter[tuple[str, ...]] = Counter()
         self._signals: Counter[tuple[str, ...]] = Counter()
         self._odd_payments: Counter[tuple[str, ...]] = Counter()
+        self._mails: Counter[tuple[str, ...]] = Counter()
         self._defects = 0
         self._running: Callable[[], float] = lambda: 0.0
         self.registry.register(self)
@@ -90,6 +92,8 @@ class Metrics(Collector):
             self._signals[event.channel, event.signal] += 1
         elif isinstance(event, PaymentOdd):
             self._odd_payments[event.oddity,] += 1
+        elif isinstance(event, MailSent | MailUnsent):
+            self._mails[event.kind, event.outcome] += 1
         elif isinstance(event, Defect):
             self._defects += 1
 
@@ -138,6 +142,9 @@ class Metrics(Collector):
         )
         odd = "Payments that did not agree with the ledger: mended by a sweep, or why nobody can"
         yield _counter("reapi_odd_payments", odd, ("oddity",), self._odd_payments)
+        yield _counter(
+            "reapi_mails", "Mails, by what became of them", ("kind", "outcome"), self._mails
+        )
         yield _counter("reapi_defects", "Unexpected errors", (), Counter({(): self._defects}))
         yield GaugeMetricFamily(
             "reapi_generations_running", "Generations running here", self._running()

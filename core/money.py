@@ -54,7 +54,7 @@ class Money:
 
     calls: tuple[object, ...]
     """Of BillingService."""
-    admin: object
+    admin: tuple[object, ...]
     """The operator's calls."""
     users: Sequence[Callable[[Catalogue], None]]
     """Who is handed another catalogue when it changes."""

@@ -4,9 +4,26 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from accounts.passwords import Passwords
+from accounts.people_ground import PeopleGround
+from accounts.throttle import Throttle
+from core.bot_check import BotCheck
+from core.catalog.entries import Catalogue
+from core.engine.ids import new_id
+from core.engine.repeats import Repeats
 from core.engine.supervisor import Supervisor
 from core.ground import CoreConfig, Ground
 from core.log import Emit
+from core.services.account_room import account_calls
+from core.services.agreeing import Agreeing
+from core.services.assets import Archives, no_archives
+from core.services.entrance import House, current_policies, entrance_calls, mode_of, providers_of
+from core.services.law_room import open_law_room
+from core.services.mail_room import open_mail_room
+from core.services.oauth import Terms
+from core.services.oauth_room import open_oauth_calls
+from core.services.operator import operator_calls
+from core.services.rights_room import open_rights_room
 from core.vault import KeyringVault
 from core.works import Works
 
@@ -20,6 +37,10 @@ class People:
     admin: tuple[object, ...]
     """The operator's calls."""
     loops: tuple[tuple[str, Callable[[], Awaitable[None]]], ...]
+    users: tuple[Callable[[Catalogue], None], ...] = ()
+    """Who is handed another catalogue."""
+    archives: Archives = no_archives
+    """What `ReadAsset` finds archives with."""
 
     def start(self, supervisor: Supervisor) -> None:
         """Run the loops."""
@@ -28,11 +49,33 @@ class People:
 
 
 async def open_people(
-    config: CoreConfig, stack: AsyncExitStack, ground: Ground, works: Works, emit: Emit
+    config: CoreConfig,
+    stack: AsyncExitStack,
+    ground: Ground,
+    works: Works,
+    model_id: Callable[[str], str],
+    emit: Emit,
 ) -> People:
-    """Open it; the stack closes it."""
-    _vault = KeyringVault(config.keyring)
+    """Open it; the stack closes it. *model_id* finds models by id or alias."""
+    vault = KeyringVault(config.keyring)
+    stack.callback((passwords := Passwords()).close)
+    persons = PeopleGround(ground.pool, vault, Throttle(vault), passwords, new_id)
+    bots = await stack.enter_async_context(BotCheck(config.people.bot_check))
     calls: tuple[object, ...] = ()
-    admin: tuple[object, ...] = ()
+    repeats = Repeats(config.keyring)
+    admin = operator_calls(ground.pool, works.store, works.engine, vault, repeats)
     loops: list[tuple[str, Callable[[], Awaitable[None]]]] = []
-    return People(calls, admin, tuple(loops))
+    law = await open_law_room(config, ground, works.catalogue, vault)
+    calls, loops = (*calls, *law.calls), [*loops, *law.loops]
+    mail = open_mail_room(config, stack, ground, vault, bots, emit)
+    calls, loops = (*calls, *mail.calls), [*loops, *mail.loops]
+    calls = (*calls, *account_calls(ground.pool, vault, repeats, model_id))
+    agreeing = Agreeing(current_policies(law.policies), new_id)
+    house = House(bots, agreeing, mode_of(config.people), providers_of(config.people))
+    calls = (*calls, *entrance_calls(persons, repeats, house))
+    terms = Terms(agreeing, mode_of(config.people), config.public_url)
+    oauth = await open_oauth_calls(config.people.oauth, stack, persons, repeats, bots, terms)
+    calls = (*calls, *oauth)
+    rights = open_rights_room(persons, repeats, works, config.public_url, emit)
+    calls, loops = (*calls, *rights.calls), [*loops, *rights.loops]
+    return People(calls, admin, tuple(loops), law.users, rights.archives)

@@ -12,7 +12,10 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from billing.stripe_client import STRIPE_URL, StripeSettings
 from core import settings_values as values
 from core.body import Secret
+from core.key_service import KeyService
+from core.keyring import Keyring, open_keyring
 from core.people_settings import PeopleSettings
+from core.settings_secrets import key_service
 from core.settings_values import SettingsError
 from storage.s3 import Bucket
 
@@ -24,6 +27,8 @@ _CORE_HTTP_PORT = "8081"
 """Beside a bridge on the same machine, which has 8080."""
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\Z")
 _BUCKET_PREFIX = re.compile(r"([A-Za-z0-9_\-][A-Za-z0-9_.\-]*/){0,4}\Z")
+_BRIDGE_TOKEN_LENGTH = 32
+"""128 bits in hex: nobody finds it by trying."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REGION = re.compile(r"[a-z0-9\-]{1,32}\Z")
 
@@ -56,6 +61,10 @@ class Settings:
     """Where outputs are stored: a folder, or a bucket."""
     log_level: str
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    sandbox: bool
+    """Whether test keys are served, by a simulator."""
+    bridge_token: Secret[str] | None
+    """What bridges elsewhere prove themselves by, when they tell where callers are."""
     webhook_networks: tuple[IPv4Network | IPv6Network, ...]
     """Where webhooks may go besides the open internet, by http too."""
     stripe: StripeSettings | None
@@ -65,6 +74,8 @@ class Settings:
     people: PeopleSettings
     """Sign-in, mail, bots."""
     secret_file: Path
+    key_service: KeyService | None
+    """What the secret file is wrapped by; None: it lies in the clear."""
     environment: Mapping[str, str] = field(repr=False)
     """The whole environment, for the catalogue's credentials; never shown."""
 
@@ -89,13 +100,20 @@ class Settings:
             outputs=_outputs(env) or home / "outputs",
             log_level=values.choice(env, "REAPI_LOG_LEVEL", "info", LOG_LEVELS),
             trusted_proxies=values.networks(env, "REAPI_TRUSTED_PROXIES"),
+            sandbox=values.choice(env, "REAPI_SANDBOX", "on", ("on", "off")) == "on",
+            bridge_token=_bridge_token(env),
             webhook_networks=values.networks(env, "REAPI_WEBHOOK_NETWORKS"),
             stripe=_stripe(env),
             checkout_origins=_origins(env, "REAPI_CHECKOUT_ORIGINS"),
             people=PeopleSettings.from_env(env),
             secret_file=Path(env.get("REAPI_SECRET_FILE") or home / "secrets.json").absolute(),
+            key_service=key_service(env),
             environment=env,
         )
+
+    def open_keyring(self) -> Keyring:
+        """The server keys; raises KeyringError."""
+        return open_keyring(self.secret_file, self.key_service)
 
     @classmethod
     def for_core(cls, env: Mapping[str, str]) -> "Settings":
@@ -185,6 +203,18 @@ def _server_tls(env: Mapping[str, str]) -> ServerTls | None:
 def _one_worker(text: str) -> None:
     if text != "1":
         raise SettingsError("REAPI_WORKERS must be 1: several workers are not built yet")
+
+
+def _bridge_token(env: Mapping[str, str]) -> Secret[str] | None:
+    text = env.get("REAPI_BRIDGE_TOKEN", "")
+    if not text:
+        return None
+    if len(text) < _BRIDGE_TOKEN_LENGTH or not text.isascii() or not text.isprintable():
+        raise SettingsError(
+            f"REAPI_BRIDGE_TOKEN must have {_BRIDGE_TOKEN_LENGTH} characters of ASCII or more: "
+            "whoever has it may say where callers come from. `openssl rand -hex 32` makes one"
+        )
+    return Secret(text)
 
 
 def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Signs what others shall be able to check without us: Ed25519, under keys that follow from ours.
 
 A public key has a name that is made of it, so that a signature made before a rotation still finds
-its key: every server key that is still there has one.
+its key: every server key that is still there has one, and of those that were dropped it is kept.
 """
 
 import hashlib
@@ -44,15 +44,23 @@ class Signer:
         self._keys = [
             Ed25519PrivateKey.from_private_bytes(seed) for seed in keyring.candidates(PURPOSE)
         ]
+        self._retired = keyring.retired
 
     @property
     def public_keys(self) -> list[PublicKey]:
         """All that may have signed, newest first."""
-        return [_public(key) for key in self._keys]
+        retired = [PublicKey(key_id(raw), raw) for raw in self._retired]
+        return [*(_public(key) for key in self._keys), *retired]
 
     def sign(self, payload: bytes) -> Signature:
         """The signature of the newest key."""
         return Signature(payload, self._keys[0].sign(payload), _public(self._keys[0]).id)
+
+
+def public_key(key: bytes) -> bytes:
+    """The public key, raw, of one server key: kept when that is dropped."""
+    seed = Keyring((key,)).mac(PURPOSE)
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
 def verifier(keys: Iterable[bytes]) -> Callable[[str, bytes, bytes], bool]:

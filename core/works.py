@@ -25,6 +25,7 @@ from core.engine.mirroring import Mirror
 from core.engine.quote_uses_sql import DatabaseClock
 from core.engine.quoting import Quoting
 from core.engine.records_read import RecordReads
+from core.engine.sandbox import Sandbox
 from core.engine.storing import PatientStore
 from core.fetch.caller import CallerFetch
 from core.fetch.lending import Lender
@@ -80,7 +81,8 @@ async def open_works(
     attempts = Attempts(driver, jobs, mirror, emit, ground.lease.holds)
     urls = CallbackUrls(config.keyring, config.webhook_networks)
     catalogue = reachable(config.catalogue, config.public_url)
-    intake = Intake(catalogue, config.keyring, callback_urls=urls)
+    sandbox = Sandbox(config.public_url, config.sandbox)
+    intake = Intake(catalogue, config.keyring, callback_urls=urls, sandbox=sandbox)
     fleet.health.use(catalogue.channels)
     engine = Engine(intake, fleet, attempts, books, library, store, emit)
     inputs = Inputs(await stack.enter_async_context(CallerFetch()))

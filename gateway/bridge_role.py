@@ -8,7 +8,7 @@ from core.metrics import Metrics
 from gateway.core_link import CoreLink, open_channel
 from gateway.metrics import metrics_app
 from gateway.process import begin, bound, settle_memory, stop_signal, url_of
-from gateway.rest import serve_rest
+from gateway.rest import CallerAddress, serve_rest
 from rest_bridge.settings import ProcessSettings
 
 GRACE_SECONDS = 7.0
@@ -25,7 +25,9 @@ async def run_bridge(settings: ProcessSettings) -> int:
         channel = await stack.enter_async_context(open_channel(settings.core))
         supervisor = await stack.enter_async_context(Supervisor(emit))
         supervisor.run("core-link", CoreLink(channel, emit).watch)
-        rest = await serve_rest(listener, channel, emit, {"/metrics": metrics_app(metrics, None)})
+        caller = CallerAddress(settings.trusted_proxies, settings.token)
+        extra = {"/metrics": metrics_app(metrics, None)}
+        rest = await serve_rest(listener, channel, emit, extra, caller)
         stack.push_async_callback(rest.stop, GRACE_SECONDS)
         print(
             f"reAPI bridge is ready: {url_of(listener)}, in front of {settings.core.target}",

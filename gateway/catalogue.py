@@ -3,10 +3,13 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from core.catalog.loader import Catalogue, embedded_files, load, shipped_files
 from core.engine.reloading import Stamps
+from core.keyring import Keyring
+from core.sealed_files import open_text
 from core.settings import Settings
 
 _LEFT_OUT = re.compile(r"channel (\S+) is left out: (.*)")
@@ -33,19 +36,26 @@ def brief(notes: Sequence[str]) -> list[str]:
 class CatalogueFiles:
     """The shipped files, or the demo's, and the operator's laid over them.
 
-    *simulator* holds the addresses and credentials of the demo's channels; None: no demo.
+    *simulator* holds the addresses and credentials of the demo's channels; None: no demo. *keyring*
+    opens sealed files of credentials.
     """
 
-    def __init__(self, settings: Settings, simulator: Mapping[str, str] | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        simulator: Mapping[str, str] | None,
+        keyring: Keyring | None = None,
+    ) -> None:
         files = shipped_files() if simulator is None else embedded_files()
         self._watched: Sequence[Path] = settings.catalogue
         self._credentials: Sequence[Path] = ()
         self._files = [*files, *settings.catalogue]
         self._environment = {**settings.environment, **(simulator or {})}
+        self._unseal = None if keyring is None else partial(open_text, keyring)
 
     def read(self) -> Catalogue:
         """Load them, and tell what is left out; raises CatalogueError."""
-        catalogue = load(self._files, self._environment)
+        catalogue = load(self._files, self._environment, unseal=self._unseal)
         self._credentials = catalogue.credential_files
         for note in brief(catalogue.notes):
             self.tell(note)

@@ -1,7 +1,7 @@
 """`reapi channels`: lists, drains, disables and re-weights the channels of a running gateway."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from gateway.operator_link import NotFoundError, Operator, OperatorError, run_as_operator
+from gateway.tables import table
 from reapi.v1 import admin_service_pb2 as pb
 from reapi.v1.admin_pb2 import Channel, ChannelHealth
 
@@ -59,7 +60,7 @@ def list_channels(
         if as_json:
             print(json.dumps([_facts(item) for item in shown], indent=2))
             return
-        print("\n".join(_table([_COLUMNS, *(_row(item) for item in shown)])))
+        print("\n".join(table([_COLUMNS, *(_row(item) for item in shown)])))
         if hidden := len(channels) - len(shown):
             print(f"{hidden} more cannot be used here, as without a credential: --all shows them")
 
@@ -206,13 +207,6 @@ def _since(each: ChannelHealth) -> str:
 
 def _is_untried(each: ChannelHealth) -> bool:
     return each.state == ChannelHealth.STATE_UNTRIED
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
 
 
 def _short(item: Channel) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 
 import rest_bridge.settings
-from core.keyring import KeyringError, admin_token, open_keyring
+from core.keyring import KeyringError, admin_token
 from core.settings import Settings, process_environment
 from core.settings_values import SettingsError
 from gateway.hardening import (
@@ -23,9 +23,13 @@ from gateway.hardening import (
 )
 from gateway.ledger_options import add_ledger
 from gateway.margins_options import add_margins
+from gateway.newsletter_options import add_newsletter
+from gateway.operator_options import add_operator
 from gateway.payments_options import add_payments
 from gateway.process import ServeError
 from gateway.promo_codes_options import add_promo_codes
+from gateway.retention_options import add_retention
+from gateway.secrets_options import add_secrets
 from gateway.simulate_options import add_simulate
 
 # ruff: noqa: PLC0415 - each role loads only its own parts: a bridge no database driver
@@ -35,15 +39,19 @@ EXIT_FAILURE = 1
 _WEIGHT_DIGITS = 9
 """What the contract's number has room for; the gateway takes less."""
 
-_OF_ALL = "REAPI_BIND, REAPI_HTTP_PORT, REAPI_LOG_LEVEL"
+_OF_ALL = "REAPI_BIND, REAPI_HTTP_PORT, REAPI_LOG_LEVEL, REAPI_BRIDGE_TOKEN"
 _OF_CORE = (
     "REAPI_HOME, REAPI_DATABASE_URL, REAPI_BUCKET_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-    "AWS_SESSION_TOKEN, REAPI_SECRET_FILE, REAPI_CATALOGUE, REAPI_WEBHOOK_NETWORKS, "
+    "AWS_SESSION_TOKEN, REAPI_SECRET_FILE, REAPI_MASTER_KEY_FILE, REAPI_MASTER_KEY, "
+    "REAPI_KMS_COMMAND, REAPI_POLICIES, REAPI_OPERATOR_NAME, REAPI_CONTACT_EMAIL, "
+    "REAPI_CATALOGUE, REAPI_WEBHOOK_NETWORKS, "
     "REAPI_STRIPE_SECRET_KEY, REAPI_STRIPE_WEBHOOK_SECRET, REAPI_STRIPE_URL, "
-    "REAPI_CHECKOUT_ORIGINS, "
+    "REAPI_CHECKOUT_ORIGINS, REAPI_SANDBOX, "
+    "REAPI_MAIL_FROM, REAPI_CONTACT_EMAIL, REAPI_RESEND_API_KEY, REAPI_RESEND_URL, "
+    "REAPI_RESEND_WEBHOOK_SECRET, REAPI_SMTP_URL, "
     "REAPI_PUBLIC_URL, REAPI_GRPC_BIND, REAPI_GRPC_PORT, REAPI_GRPC_TLS_CERT, REAPI_GRPC_TLS_KEY"
 )
-_OF_BRIDGE = "REAPI_CORE, REAPI_CORE_TLS_CA, REAPI_CORE_TLS_NAME"
+_OF_BRIDGE = "REAPI_CORE, REAPI_CORE_TLS_CA, REAPI_CORE_TLS_NAME, REAPI_TRUSTED_PROXIES"
 
 
 def main() -> None:
@@ -100,7 +108,7 @@ def _bridge(_: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _admin_token(_: argparse.Namespace, env: Mapping[str, str]) -> int:
-    print(admin_token(open_keyring(Settings.from_env(env).secret_file)))
+    print(admin_token(Settings.from_env(env).open_keyring()))
     return 0
 
 
@@ -184,7 +192,11 @@ def _parser() -> argparse.ArgumentParser:
     add_ledger(commands.add_parser)
     add_margins(commands.add_parser)
     add_payments(commands.add_parser)
+    add_newsletter(commands.add_parser)
     add_promo_codes(commands.add_parser)
+    add_retention(commands.add_parser)
+    add_secrets(commands.add_parser)
+    add_operator(commands.add_parser)
     _add_channels(
         commands.add_parser(
             "channels",

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,7 @@ from core.catalog.entries import Catalogue, Model
 from core.catalog.loader import CatalogueError, load, shipped_files, stand_in
 from core.catalog.model_tables import known_conditions
 from core.catalog.schema import modes_of
-from core.engine.quotes import lines_of
+from core.engine.margin_reads import usage_between
 from core.errors import GatewayError
 from core.model import Channel, Mode
 from core.settings import Settings
@@ -31,16 +31,6 @@ _MICROS = 1_000_000
 """Of a dollar."""
 _PATIENCE = 600.0
 """Seconds for the one statement, over a month of usage."""
-# Alike ones are counted together: there are few prices, and many generations.
-_USAGE = """
-SELECT u.model, u.channel, g.price_lines, coalesce(g.quality, ''), u.charged_micros, count(*)
-  FROM usage_event u
-  JOIN generation g ON g.account_id = u.account_id AND g.id = u.generation_id
- WHERE u.charged_micros > 0 AND u.created_at >= now() - make_interval(days => %(days)s)
-   AND g.id >= uuid_of_day((now() AT TIME ZONE 'UTC')::date - %(days)s - 1)
-   AND u.generation_id >= uuid_of_day((now() AT TIME ZONE 'UTC')::date - %(days)s - 1)
- GROUP BY 1, 2, 3, 4, 5
-"""
 
 Facts = dict[str, Any]
 _NAMES = ("model", "channel")
@@ -100,16 +90,12 @@ async def _usage(settings: Settings, days: int) -> list[Usage]:
         connection = await connect(settings, stack, "reapi-margins", _PATIENCE)
         with storage_errors():
             try:
-                cursor = await connection.execute(_USAGE, {"days": days})
-                rows = await cursor.fetchall()
+                now = datetime.now(UTC)
+                return await usage_between(connection, now - timedelta(days=days), now)
             except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
                 raise ServeError(
                     "the database is of another version of the gateway; serve once, then ask"
                 ) from None
-    return [
-        Usage(model, channel, lines_of(lines), {"quality": quality} if quality else {}, *numbers)
-        for model, channel, lines, quality, *numbers in rows
-    ]
 
 
 def _offered(model: Model, channel: Channel) -> dict[str, list[str]]:

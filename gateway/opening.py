@@ -9,12 +9,13 @@ import storage
 from core.app import Core, open_core
 from core.engine.catalogue_versions import CatalogueChanged
 from core.ground import CoreConfig
-from core.keyring import open_keyring
+from core.legal.versions import PolicyError
 from core.log import Emit
 from core.settings import Settings
 from gateway.catalogue import CatalogueFiles
 from gateway.demo import DemoError, SimulatorProcess
 from gateway.process import ServeError
+from gateway.sandbox import SandboxSimulator
 from storage.embedded import EmbeddedPostgres, PostgresError
 from storage.migrate import MigrationError, migrate
 from storage.pool import StorageUnavailable
@@ -30,6 +31,8 @@ def start_errors() -> Iterator[None]:
         yield
     except CatalogueChanged as error:
         raise ServeError(f"the catalogue cannot be activated: {error}") from error
+    except PolicyError as error:
+        raise ServeError(f"the policies cannot be published: {error}") from error
     except BucketError as error:
         raise ServeError(
             f"the bucket of REAPI_BUCKET_URL refused a test object: {error.code} "
@@ -52,13 +55,15 @@ async def open_configured_core(
     With a *simulator*, which is started too, the catalogue and the Stripe account are the demo's.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keyring = open_keyring(settings.secret_file)
+    keyring = settings.open_keyring()
     database_url = await _peers(settings, stack, simulator)
     await migrate(database_url, MIGRATIONS)
     variables: Mapping[str, str] | None = None
     if simulator is not None:
         variables = simulator.environment
-    files = CatalogueFiles(settings, variables)
+    sandbox = SandboxSimulator(simulator)
+    stack.push_async_callback(sandbox.stop)
+    files = CatalogueFiles(settings, variables, keyring)
     catalogue = files.read()
     config = CoreConfig(
         database_url,
@@ -70,7 +75,9 @@ async def open_configured_core(
         files=files,
         stripe=settings.stripe if simulator is None else simulator.stripe,
         checkout_origins=settings.checkout_origins,
-        people=settings.people,
+        sandbox=sandbox.catalogue if settings.sandbox else None,
+        bridge_token=settings.bridge_token,
+        people=settings.people if simulator is None else simulator.people(settings.people),
     )
     return await stack.enter_async_context(open_core(config, emit))
 

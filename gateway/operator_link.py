@@ -12,7 +12,7 @@ from typing import Any, Final
 import grpc
 from grpc import aio
 
-from core.keyring import admin_token, open_keyring
+from core.keyring import admin_token
 from core.settings import Settings
 from gateway.core_link import cause, open_channel
 from gateway.process import in_url
@@ -119,7 +119,7 @@ def _token(env: Mapping[str, str], settings: Settings) -> str:
             f"there is no admin token: set {VARIABLE}, or REAPI_HOME or REAPI_SECRET_FILE as the "
             "gateway has them"
         )
-    return admin_token(open_keyring(settings.secret_file))
+    return admin_token(settings.open_keyring())
 
 
 def _told(error: aio.AioRpcError, address: str) -> OperatorError:

@@ -8,7 +8,6 @@ from billing.ledger_sql import LedgerSql
 from billing.stripe_client import PaymentRefused, PaymentServiceUnavailable, StripeSettings
 from core.engine.payment_room import open_payment_room, payment_rows
 from core.engine.payment_sweep import SweepReport
-from core.keyring import open_keyring
 from core.log import emitter
 from core.settings import Settings
 from gateway.opening import start_errors
@@ -38,7 +37,7 @@ def sweep_payments(settings: Settings, days: int) -> int:
 async def _sweep(settings: Settings, stripe: StripeSettings, days: int) -> SweepReport:
     async with AsyncExitStack() as stack:
         url = await own_url(settings, stack)
-        keyring, emit = open_keyring(settings.secret_file), emitter(settings.log_level)
+        keyring, emit = settings.open_keyring(), emitter(settings.log_level)
         pool = await stack.enter_async_context(open_pool(url, name="reapi-payments"))
         committer = await stack.enter_async_context(
             Committer(url, [LedgerSql(), payment_rows(keyring)])

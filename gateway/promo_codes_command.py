@@ -1,13 +1,14 @@
 """`reapi promo-codes`: makes, lists and stops promotional codes of a running gateway."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from core.services.money import credits_text
 from gateway.operator_link import Operator, run_as_operator
+from gateway.tables import table
 from reapi.v1 import admin_service_pb2 as pb
 from reapi.v1.admin_pb2 import PromoCode
 
@@ -62,7 +63,7 @@ def list_codes(env: Mapping[str, str], core: str, *, as_json: bool) -> int:
         if as_json:
             print(json.dumps([_facts(item) for item in found], indent=2))
             return
-        print("\n".join(_table([_COLUMNS, *(_row(item) for item in found)])))
+        print("\n".join(table([_COLUMNS, *(_row(item) for item in found)])))
 
     return run_as_operator(work, env, core)
 
@@ -107,10 +108,3 @@ def _row(item: PromoCode) -> tuple[str, ...]:
     facts = _facts(item)
     keys = ("id", "credits", "redeemed", "limit", "expires", "state", "name")
     return tuple("-" if facts[key] is None else str(facts[key]) for key in keys)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()

@@ -2,13 +2,16 @@
 
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from grpc import aio
 
 from core.errors import GatewayError
 from core.log import Defect, Emit, RouteEnded, Started
+from dashboard.pages import pages
 from rest_bridge.app import create_app
 from rest_bridge.asgi import ASGIApp
+from rest_bridge.client_address import Network, Proxies
 from rest_bridge.protocol import Early
 from rest_bridge.server import HttpServer
 from rest_bridge.settings import BridgeSettings, Served, TurnedAway, welcome
@@ -18,11 +21,21 @@ Glance = Callable[[str, bool], GatewayError | None]
 """The error for a request with a credential, where core knows it before it is asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallerAddress:
+    """How a bridge finds where callers are, and what makes core believe it."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    token: str = field(default="", repr=False)
+    """Needless in core's own process."""
+
+
 async def serve_rest(
     listener: socket.socket,
     channel: aio.Channel,
     emit: Emit,
     extra: Mapping[str, ASGIApp],
+    caller: CallerAddress,
     glance: Glance | None = None,
 ) -> HttpServer:
     """Serve REST, calling core over *channel*; the caller stops what is returned.
@@ -39,9 +52,11 @@ async def serve_rest(
     settings = BridgeSettings(
         report_defect=report,
         report_route=served,
+        proxies=Proxies(caller.trusted_proxies),
+        token=caller.token,
         turned_away=welcome if glance is None else _turning_away(glance),
     )
-    bridge = create_app(channel, settings, extra)
+    bridge = create_app(channel, settings, extra, pages(channel))
     return await serve_app(listener, bridge, emit, "rest", bridge.early)
 
 

@@ -24,7 +24,7 @@ from gateway.process import (
     stop_signal,
     url_of,
 )
-from gateway.rest import serve_rest
+from gateway.rest import CallerAddress, serve_rest
 
 GRACE_SECONDS = 5.0
 """Of the ten seconds that a stop may take, what running generations get."""
@@ -69,6 +69,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, emit: Emit, *, demo: 
         LocalChannel(_local_server(core, stack, emit)),
         emit,
         {"/metrics": metrics_app(core.metrics, core.admin_token)},
+        CallerAddress(settings.trusted_proxies),
         core.doorman.glance,
     )
     stack.push_async_callback(rest.stop, CALL_GRACE_SECONDS)

@@ -15,7 +15,7 @@ import uvloop
 from billing.audit import Audit, Counts, Line, OutOfOrder
 from billing.audit_sql import Snapshot, snapshot
 from billing.chain import Bad
-from core.keyring import KeyringError, open_keyring
+from core.keyring import KeyringError
 from core.settings import Settings
 from core.signing import Signer, key_id, verifier
 from gateway import ledger_dump
@@ -58,7 +58,7 @@ def own_keys(settings: Settings) -> list[bytes]:
     """The public keys that follow from the secret file, which must be there."""
     if not settings.secret_file.is_file():
         raise KeyringError(f"{settings.secret_file.name} is not there; --key names public keys")
-    return [key.raw for key in Signer(open_keyring(settings.secret_file)).public_keys]
+    return [key.raw for key in Signer(settings.open_keyring()).public_keys]
 
 
 async def _export(settings: Settings, file: Path, account_id: UUID | None) -> int:

@@ -11,7 +11,7 @@ from rest_bridge.errors import ApiError
 from rest_bridge.exchange import ByteBudget, Exchange
 from rest_bridge.headers import Header, Headers
 from rest_bridge.refusals import whole
-from rest_bridge.routes import Route, build_routes
+from rest_bridge.routes import Added, Route, build_routes
 from rest_bridge.settings import BridgeSettings, Defect, Served
 
 _LONGEST_URL_SHOWN = 200
@@ -21,25 +21,32 @@ _PREFLIGHT_SECONDS = b"600"
 
 
 def create_app(
-    channel: grpc.aio.Channel, settings: BridgeSettings, extra: Mapping[str, ASGIApp] | None = None
+    channel: grpc.aio.Channel,
+    settings: BridgeSettings,
+    extra: Mapping[str, ASGIApp] | None = None,
+    added: Added = (),
 ) -> "Bridge":
     """The bridge as an ASGI application that calls core over *channel*.
 
     *channel* may be a `grpc.aio` channel or an in-process one with the same
     methods. *extra* mounts applications: each answers its path and what lies
-    below, unless a route of the bridge does.
+    below, unless a route of the bridge does. *added* are such routes: the pages.
     """
-    return Bridge(channel, settings, extra or {})
+    return Bridge(channel, settings, extra or {}, added)
 
 
 class Bridge:
     """An ASGI application; and what it answers before there is anything of ASGI (`early`)."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, settings: BridgeSettings, extra: Mapping[str, ASGIApp]
+        self,
+        channel: grpc.aio.Channel,
+        settings: BridgeSettings,
+        extra: Mapping[str, ASGIApp],
+        added: Added,
     ) -> None:
         self._settings = settings
-        self._routes = build_routes(channel)
+        self._routes = build_routes(channel, added)
         self._budget = ByteBudget(settings.body_bytes_in_flight)
         # The longest path first: the most exact mount answers.
         self._mounts = sorted(extra.items(), key=lambda item: -len(item[0]))

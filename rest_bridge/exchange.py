@@ -15,6 +15,7 @@ from rest_bridge.asgi import (
     Send,
     connection_of,
 )
+from rest_bridge.client_address import peer_of
 from rest_bridge.errors import ApiError
 from rest_bridge.headers import CORS, JSON, NO_STORE, OPENAI_VERSION, Header, Headers
 from rest_bridge.settings import BridgeSettings
@@ -24,6 +25,8 @@ Metadata = tuple[tuple[str, str], ...]
 _ONE_WRITE = 64 * 1024
 """Up to this size, pieces of an answer are copied together; larger ones are sent as they are."""
 _LONGEST_KEY = 2_048
+_LONGEST_AGENT = 400
+"""Of a `User-Agent` that core is told; the browsers' own have 100 to 200 characters."""
 
 
 class ByteBudget:
@@ -70,6 +73,7 @@ class Exchange:
         "_send",
         "arguments",
         "connection",
+        "credential",
         "endpoint",
         "headers",
         "method",
@@ -97,6 +101,8 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.connection: Connection = connection_of(scope)
         self.request_id = "req_" + secrets.token_hex(16)
+        self.credential = ""
+        """What stands for the `authorization` header where a browser sent its cookie."""
         self.started_at = monotonic()
         self.started = False
         self.status = 0
@@ -120,16 +126,27 @@ class Exchange:
         And if it *starts* a generation, how long that may take. Raises API_KEY_INVALID for
         what cannot be a credential at all.
         """
-        found: Metadata = (("x-request-id", self.request_id),)
+        found: Metadata = (("x-request-id", self.request_id), *self._whence())
         if starts and (timeout := self.timeout()):
             found = (("x-reapi-timeout", timeout), *found)
         value = self.headers.get(b"authorization")
         if value is None:
-            return found
+            return (("authorization", self.credential), *found) if self.credential else found
         text = value.decode("latin-1").strip()
         if len(text) > _LONGEST_KEY or not text.isascii() or not text.isprintable():
             raise ApiError("API_KEY_INVALID")
         return (("authorization", text), *found)
+
+    def _whence(self) -> Metadata:
+        """Where the caller is, and with what, as core is told; and that a bridge tells it."""
+        settings, agent = self.settings, self.headers.get(b"user-agent", b"")
+        address = settings.proxies.client(peer_of(self.scope), self.scope["headers"])
+        found: Metadata = (("x-reapi-client-ip", address),)
+        if agent and len(agent) <= _LONGEST_AGENT:
+            text = agent.decode("latin-1")
+            if text.isascii() and text.isprintable():
+                found = (("x-reapi-user-agent", text), *found)
+        return (("x-reapi-bridge", settings.token), *found) if settings.token else found
 
     def raw_path(self) -> str:
         """The path as it came, percent-encoded, without the query."""

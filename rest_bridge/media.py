@@ -19,6 +19,8 @@ _LONGEST_CACHE_SECONDS = 300
 """Short, so that a deletion wins over caches."""
 _INPUTS = "inputs/"
 """Paths of what a caller sent, handed out to a provider while its job runs: no cache keeps it."""
+_ARCHIVE = ".zip"
+"""The ending of paths of archives of somebody's data: likewise."""
 
 _FIXED_HEADERS: tuple[Header, ...] = (
     (b"accept-ranges", b"bytes"),
@@ -174,9 +176,10 @@ def _headers(asset: generation_pb2.Asset, path: str) -> list[Header]:
     age = _LONGEST_CACHE_SECONDS
     if asset.HasField("expire_time"):
         age = max(0, min(age, asset.expire_time.seconds - int(time())))
+    is_private = path.startswith(_INPUTS) or path.endswith(_ARCHIVE)
     return [
         (b"content-type", asset.media_type.encode("ascii", "replace")),
         (b"etag", _etag(asset)),
-        NO_STORE if path.startswith(_INPUTS) else (b"cache-control", b"public, max-age=%d" % age),
+        NO_STORE if is_private else (b"cache-control", b"public, max-age=%d" % age),
         *_FIXED_HEADERS,
     ]

@@ -3,7 +3,7 @@
 Templates are those of `google.api.http`: `/api/v1/{name=generations/*}:cancel`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import unquote
@@ -93,6 +93,16 @@ class Router(Generic[R]):
         for segment in parsed.segments:
             node = _child(node, segment)
         node.leaves.setdefault(parsed.verb, {}).setdefault(method, (route, parsed.variables))
+
+    def __iter__(self) -> Iterator[tuple[str, R]]:
+        """Every route with its method, in no order."""
+        ahead = [self._root]
+        while ahead:
+            node = ahead.pop()
+            ahead += [each for each in (*node.literals.values(), node.one, node.many) if each]
+            for by_method in node.leaves.values():
+                for method, (route, _) in by_method.items():
+                    yield method, route
 
     def fixed(self, path: str) -> Mapping[str, R] | None:
         """The routes of a path without variables, by method."""

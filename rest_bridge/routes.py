@@ -12,6 +12,7 @@ from rest_bridge.credentials import Credentials
 from rest_bridge.exchange import Exchange
 from rest_bridge.health import Health
 from rest_bridge.images import Images
+from rest_bridge.mail_events import MailEvents
 from rest_bridge.media import Media
 from rest_bridge.models import Models
 from rest_bridge.quotes import Quotes
@@ -90,7 +91,11 @@ NOT_BUILT_TASKS: Sequence[tuple[str, str]] = (
 """The rest of reAPI's own task dialect, which comes later."""
 
 
-def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
+Added = Sequence[tuple[str, str, Handler]]
+"""Routes besides those of the contract: method, path, handler."""
+
+
+def build_routes(channel: grpc.aio.Channel, added: Added = ()) -> Router[Route]:
     """The routes, with handlers that call core over *channel*."""
     router: Router[Route] = Router()
     generations = GenerationServiceStub(channel)
@@ -132,10 +137,12 @@ def build_routes(channel: grpc.aio.Channel) -> Router[Route]:
         ("GET", "/api/v1/tasks/{id}/trace", tasks.trace),
         ("POST", "/callbacks/{channel}/{token}", Callbacks(channel).ingest),
         ("POST", "/webhooks/stripe", StripeEvents(channel).ingest),
+        ("POST", "/webhooks/resend", MailEvents(channel).ingest),
         *_read("/media/{path=**}", media.read),
         *_read("/healthz", health.alive),
         *_read("/readyz", health.ready),
         *((method, template, credentials.refuse) for method, template in NOT_BUILT_TASKS),
+        *added,
     ):
         router.add(method, template, _route(method, template, handler))
     _add_transcoded(router, channel, credentials)

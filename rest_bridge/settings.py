@@ -3,9 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+
+from rest_bridge.client_address import Network, Proxies
 
 MEBIBYTE = 1024 * 1024
 
@@ -78,6 +80,10 @@ class BridgeSettings:
     turned_away: Callable[[str, bool], TurnedAway | None] = welcome
     """Asked with each request's credential, and whether it would start a generation, before its
     body is read: microseconds, for whom the answer is certain by now; must not raise."""
+    proxies: Proxies = field(default_factory=Proxies)
+    """Who may say, in `X-Forwarded-For`, where a request comes from."""
+    token: str = field(default="", repr=False)
+    """What this bridge proves itself by to a core elsewhere."""
     sync_seconds: float = 290.0
     """How long a synchronous call waits before it answers 504; the SDKs' peers give up at 300."""
     deadline_margin_seconds: float = 10.0
@@ -149,6 +155,9 @@ class ProcessSettings:
     http_port: int
     core: CoreAddress
     log_level: str
+    trusted_proxies: tuple[Network, ...] = ()
+    token: str = field(default="", repr=False)
+    """REAPI_BRIDGE_TOKEN, as core has it."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "ProcessSettings":
@@ -165,7 +174,25 @@ class ProcessSettings:
         log_level = env.get("REAPI_LOG_LEVEL", "info").lower()
         if log_level not in LOG_LEVELS:
             raise SettingsError(f"REAPI_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
-        return cls(bind, int(port), CoreAddress.from_env(env), log_level)
+        core = CoreAddress.from_env(env)
+        return cls(bind, int(port), core, log_level, _proxies(env), _token(env))
+
+
+def _proxies(env: Mapping[str, str]) -> tuple[Network, ...]:
+    try:
+        parts = env.get("REAPI_TRUSTED_PROXIES", "").split(",")
+        return tuple(ip_network(part.strip()) for part in parts if part.strip())
+    except ValueError:
+        raise SettingsError(
+            "REAPI_TRUSTED_PROXIES must be addresses or networks separated by commas"
+        ) from None
+
+
+def _token(env: Mapping[str, str]) -> str:
+    text = env.get("REAPI_BRIDGE_TOKEN", "")
+    if not text.isascii() or not text.isprintable():
+        raise SettingsError("REAPI_BRIDGE_TOKEN must be ASCII, and the same as core's")
+    return text
 
 
 def _socket_path(text: str) -> Path:

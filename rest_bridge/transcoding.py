@@ -27,6 +27,7 @@ from reapi.v1 import (
     usage_service_pb2,
     webhook_service_pb2,
 )
+from rest_bridge.browser import BrowserSession
 from rest_bridge.credentials import Credentials
 from rest_bridge.errors import ApiError
 from rest_bridge.event_stream import relay
@@ -111,14 +112,16 @@ class Transcoder:
 
     async def __call__(self, exchange: Exchange) -> None:
         """Read the request, make the call, answer with its JSON."""
+        browser = BrowserSession(exchange)
         metadata = exchange.metadata(starts=self._starts)
         try:
             request = await self._read(exchange)
         except ApiError:
             # A bad key beats a bad body.
-            if b"authorization" in exchange.headers:
+            if browser.by_cookie or b"authorization" in exchange.headers:
                 await self._check(exchange)
             raise
+        browser.complete(request)
         settings = exchange.settings
         if self._binding.rpc.server_streaming:
             call = self._stream(request, metadata=metadata, timeout=settings.stream_seconds)
@@ -128,13 +131,14 @@ class Transcoder:
         try:
             response = await self._unary(request, metadata=metadata, timeout=settings.unary_seconds)
         except grpc.aio.AioRpcError as error:
-            raise api_error(error) from None
+            raise browser.told(api_error(error)) from None
         generation = getattr(response, "generation", None)
         headers = (
             headers_of_generation(generation)
             if isinstance(generation, generation_pb2.Generation)
             else ()
         )
+        headers = [*headers, *browser.headers_of(response)]
         await exchange.json(encode(response), headers)
 
     async def _read(self, exchange: Exchange) -> Message:

@@ -45,6 +45,10 @@ GET /_channels             Names, dialects, base URLs.
 
 `Simulator(…, stripe=SimulatedStripe("sk_test_…"))` adds a Stripe account (`simulator.stripe`), with
 controls below `/_stripe`: docs/simulated-stripe.md.
+`Simulator(…, sign_in=SimulatedApp("client id", "client secret"))` adds GitHub and Google to sign in
+with (`simulator.oauth`, below `/_oauth`) and a bot check (`simulator.bot_check`).
+`Simulator(…, mail_key="re_…")` adds Resend and a mail server (`simulator.mail`), whose mails are
+shown at `/_mail/` (`simulator.mail_control`).
 
 `python -m simulator --help` runs it alone. It only ever listens on loopback.
 """
@@ -52,5 +56,6 @@ controls below `/_stripe`: docs/simulated-stripe.md.
 from simulator.app import SimulatedChannel, SimulatedStripe, Simulator
 from simulator.faults import Fault
 from simulator.knobs import Knobs
+from simulator.oauth_books import SimulatedApp
 
-__all__ = ["Fault", "Knobs", "SimulatedChannel", "SimulatedStripe", "Simulator"]
+__all__ = ["Fault", "Knobs", "SimulatedApp", "SimulatedChannel", "SimulatedStripe", "Simulator"]

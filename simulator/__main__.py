@@ -18,6 +18,7 @@ import uvloop
 
 from simulator.app import DIALECTS, JOB_DIALECTS, SimulatedChannel, SimulatedStripe, Simulator
 from simulator.listener import is_loopback
+from simulator.oauth_books import SimulatedApp
 
 _SYNTAX: Final = "NAME[@DIALECT][:PORT]=CREDENTIAL"
 _CHANNEL: Final = re.compile(
@@ -55,12 +56,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="end when standard input ends: with the process that started this one",
     )
-    parser.add_argument(
-        "--stripe",
-        type=_stripe,
-        metavar="[PORT=]SECRET_KEY",
-        help="simulate a Stripe account with this secret key (sk_test_…), too",
-    )
+    _add_peers(parser)
     parser.add_argument("--seed", type=int, default=0, help="other seeds, other images")
     options = parser.parse_args(arguments)
     try:
@@ -71,6 +67,28 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return options
+
+
+def _add_peers(parser: argparse.ArgumentParser) -> None:
+    """What may be simulated besides the upstreams."""
+    parser.add_argument(
+        "--stripe",
+        type=_stripe,
+        metavar="[PORT=]SECRET_KEY",
+        help="simulate a Stripe account with this secret key (sk_test_…), too",
+    )
+    parser.add_argument(
+        "--sign-in",
+        type=_sign_in,
+        metavar="CLIENT_ID=CLIENT_SECRET",
+        help="simulate GitHub and Google, who know this app, and a bot check, too",
+    )
+    parser.add_argument(
+        "--mail",
+        default="",
+        metavar="API_KEY",
+        help="simulate Resend, which knows this key, and a mail server, too",
+    )
 
 
 def _channel(text: str) -> tuple[str, str, int, str]:
@@ -85,6 +103,13 @@ def _stripe(text: str) -> SimulatedStripe:
     if not key.startswith("sk_test_") or (has_port and not re.fullmatch("[0-9]{1,5}", port)):
         raise argparse.ArgumentTypeError("expected [PORT=]sk_test_…")
     return SimulatedStripe(key, int(port or 0))
+
+
+def _sign_in(text: str) -> SimulatedApp:
+    client_id, _, secret = text.partition("=")
+    if not client_id or not secret:
+        raise argparse.ArgumentTypeError("expected CLIENT_ID=CLIENT_SECRET")
+    return SimulatedApp(client_id, secret)
 
 
 def _host(text: str) -> str:
@@ -109,11 +134,18 @@ async def run(options: argparse.Namespace) -> None:
     if options.until_stdin_closes:
         loop.add_reader(sys.stdin, _notice_end, stop)
     async with Simulator(
-        options.channels, options.port, options.host, options.seed, options.stripe
+        options.channels,
+        options.port,
+        options.host,
+        options.seed,
+        options.stripe,
+        options.sign_in,
+        options.mail,
     ) as simulator:
         ready = {
             "simulator_url": simulator.url,
             "stripe_url": simulator.stripe_url,
+            **simulator.mail_urls,
             "channels": simulator.describe(),
         }
         sys.stdout.write(json.dumps(ready) + "\n")

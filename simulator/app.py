@@ -13,6 +13,7 @@ from simulator.answer import Dialect, JobDialect
 from simulator.ark import Ark
 from simulator.azure_images import AzureImages
 from simulator.azure_speech import AzureSpeech
+from simulator.bot_check import FakeBotCheck
 from simulator.calls import CallLog
 from simulator.control import Control
 from simulator.dashscope import DashScope
@@ -26,6 +27,10 @@ from simulator.jobs import JobBook
 from simulator.kie import Kie
 from simulator.knobs import Knobs
 from simulator.listener import SHUTDOWN_SECONDS, Listener, is_loopback, silent_logger
+from simulator.mail import FakeMail
+from simulator.mail_control import MailControl
+from simulator.oauth import FakeOAuth
+from simulator.oauth_books import SimulatedApp
 from simulator.openai_speech import OpenAI
 from simulator.openrouter import OpenRouter
 from simulator.recraft import Recraft
@@ -107,6 +112,8 @@ class Simulator:
         host: str = "127.0.0.1",
         seed: int = 0,
         stripe: SimulatedStripe | None = None,
+        sign_in: SimulatedApp | None = None,
+        mail_key: str = "",
     ) -> None:
         if not is_loopback(host):
             raise ValueError("the simulator listens on loopback addresses only")
@@ -130,6 +137,8 @@ class Simulator:
         self._stripe: FakeStripe | None = None
         if stripe is not None:
             self._stripe = FakeStripe(stripe.secret_key, stripe.port, host)
+        self._oauth = FakeOAuth(sign_in) if sign_in is not None else None
+        self._mail = FakeMail(mail_key, 0, host) if mail_key else None
         self._url: str | None = None
         self._opened = AsyncExitStack()
 
@@ -147,6 +156,12 @@ class Simulator:
             if self._stripe is not None:
                 await stack.enter_async_context(self._stripe)
                 StripeControl(self._stripe).add_to(application)
+            if self._oauth is not None:
+                self._oauth.add_to(application)
+                FakeBotCheck().add_to(application)
+            if self._mail is not None:
+                await stack.enter_async_context(self._mail)
+                MailControl(self._mail).add_to(application)
             runner = web.AppRunner(
                 application,
                 access_log=None,
@@ -187,6 +202,27 @@ class Simulator:
     def stripe_url(self) -> str | None:
         """The base URL of Stripe's API, if it is simulated."""
         return None if self._stripe is None else self._stripe.url
+
+    @property
+    def mail(self) -> FakeMail:
+        """The mail service."""
+        if self._mail is None:
+            raise RuntimeError("no mail service is simulated")
+        return self._mail
+
+    @property
+    def mail_urls(self) -> dict[str, str | None]:
+        """Where Resend's API and the mail server are, if they are simulated."""
+        mail = self._mail
+        urls = (None, None) if mail is None else (mail.url, mail.smtp_url)
+        return dict(zip(("mail_url", "smtp_url"), urls, strict=True))
+
+    @property
+    def oauth(self) -> FakeOAuth:
+        """The services to sign in with."""
+        if self._oauth is None:
+            raise RuntimeError("no sign-in is simulated")
+        return self._oauth
 
     def base_url(self, channel: str) -> str:
         """Give the URL to which the channel's protocol adds its paths (`/v1/images/…`)."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from core.body import Secret
 from core.catalog.fields import Fields
+from core.sealed_files import Unseal, is_sealed
+from core.sealing import UnsealError
 
 MOST = 16
 """Credentials of one channel: each has its own state in every process."""
@@ -27,10 +29,12 @@ class Found:
     """Which files were read, or would have been."""
 
 
-def read_credentials(fields: Fields, file: Path, env: Mapping[str, str]) -> Found:
+def read_credentials(
+    fields: Fields, file: Path, env: Mapping[str, str], unseal: Unseal | None = None
+) -> Found:
     """Read `credentials`, a list, or else `credential`; raises CatalogueError.
 
-    *file* is the catalogue's: paths start beside it.
+    *file* is the catalogue's: paths start beside it. *unseal* opens sealed files.
     """
     secrets: dict[str, Secret[str]] = {}
     missing: list[str] = []
@@ -41,7 +45,7 @@ def read_credentials(fields: Fields, file: Path, env: Mapping[str, str]) -> Foun
             value, problem = env.get(name, "").strip(), f"set {name} to its credential to use it"
         else:
             files.append(file.parent / name)
-            value, problem = _from_file(files[-1])
+            value, problem = _from_file(files[-1], unseal)
         if not value:
             missing.append(problem)
         elif not _CREDENTIAL.fullmatch(value):
@@ -77,9 +81,22 @@ def _named(place: Fields) -> tuple[str, str]:
     return kind, name
 
 
-def _from_file(path: Path) -> tuple[str, str]:
+def _from_file(path: Path, unseal: Unseal | None) -> tuple[str, str]:
     try:
         value = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return "", f"its credential file {path.name} cannot be read"
+    if is_sealed(value):
+        return _unsealed(path, value, unseal)
+    return value, f"its credential file {path.name} is empty"
+
+
+def _unsealed(path: Path, text: str, unseal: Unseal | None) -> tuple[str, str]:
+    if unseal is None:
+        return "", f"its credential file {path.name} is sealed: only the gateway opens it"
+    try:
+        value = unseal(text).reveal().strip()
+    except UnsealError:
+        problem = f"its credential file {path.name} is sealed under a server key that is gone"
+        return "", f"{problem}: seal it again"
     return value, f"its credential file {path.name} is empty"

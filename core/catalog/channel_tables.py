@@ -17,6 +17,7 @@ from core.catalog.fields import Fields
 from core.catalog.schema import values_of
 from core.catalog.source import CatalogueError
 from core.model import Channel, Deadlines, Mode, Resubmit, Role
+from core.sealed_files import Unseal
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
@@ -35,6 +36,8 @@ class Around:
     dialects: Collection[str]
     job_dialects: Collection[str]
     """Those of the dialects whose calls leave a job behind."""
+    unseal: Unseal | None = None
+    """What opens sealed files of credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def read_channel(name: str, fields: Fields, file: Path, around: Around) -> Entry
     if not _NAME.fullmatch(name):
         raise fields.error("", "the name must be 1 to 64 of a-z 0-9 . _ -")
     models = _models(fields, around.models)
-    found = read_credentials(fields, file, around.env)
+    found = read_credentials(fields, file, around.env, around.unseal)
     problem = _absence(fields) or (found.missing[0] if not found.secrets else "")
     first = next(iter(found.secrets), "")
     env = around.env if not problem else None

@@ -22,6 +22,7 @@ from core.catalog.fields import Fields
 from core.catalog.model_tables import read_model
 from core.catalog.source import CatalogueError, Layers, Table, read
 from core.model import Channel
+from core.sealed_files import Unseal
 
 __all__ = [
     "DIALECTS",
@@ -85,18 +86,19 @@ def load(
     env: Mapping[str, str],
     dialects: Collection[str] = DIALECTS,
     job_dialects: Collection[str] = JOB_DIALECTS,
+    unseal: Unseal | None = None,
 ) -> Catalogue:
     """Load *files*, later over earlier; raises CatalogueError.
 
     Credentials, and `${NAME}` in base URLs, come from *env*. A channel whose credential is
-    missing is left out, with a note.
+    missing is left out, with a note. *unseal* opens sealed files of credentials.
     """
     layers = Layers([read(file) for file in files])
     layers.inherit("models", _OF_ONE)
     models = _models_of(layers, _refuse)
     aliases = _aliases(models, _tables(layers, "models"))
     offer = _offer(layers)
-    entries = _entries(layers, Around(models, env, dialects, job_dialects), _refuse)
+    entries = _entries(layers, Around(models, env, dialects, job_dialects, unseal), _refuse)
     used = {
         name: next(iter(entry.channels.values()))
         for name, entry in entries.items()

@@ -246,7 +246,7 @@ def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
         ),
         KeyUse(entry.account_id, entry.key_id, opening.model),
         *(() if quote is None else (UseQuote(entry.account_id, quote.id, quote.expires_us),)),
-        Hold(entry.hold_id, entry.account_id, quoted, entry.key_id),
+        Hold(entry.hold_id, entry.account_id, quoted, caller.line_id or entry.key_id),
     )
 
 

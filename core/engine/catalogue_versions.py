@@ -67,6 +67,7 @@ class CatalogueChanged(Exception):
 
     def __init__(self, model: str, key: str, problem: str) -> None:
         super().__init__(f"{model}: {problem}")
+        self.problem = problem
         self.model = model
         self.key = key
         """Of the model's table."""
@@ -127,11 +128,14 @@ class Announced:
         }
 
 
-async def activate(pool: AnyPool, version: str, content: str) -> None:
+async def activate(
+    pool: AnyPool, version: str, content: str, *, validate_only: bool = False
+) -> None:
     """Make *content* (JSON, whose SHA-256 in hex is *version*) the active catalogue.
 
     The first of a database may have any amounts. What will cost more is announced to every
-    holder in the same transaction. Raises CatalogueChanged, and what the pool raises.
+    holder in the same transaction. *validate_only*: nothing is written. Raises CatalogueChanged,
+    and what the pool raises.
     """
     assert hashlib.sha256(content.encode()).hexdigest() == version
     async with pool.connection() as connection, connection.transaction():
@@ -146,6 +150,8 @@ async def activate(pool: AnyPool, version: str, content: str) -> None:
             new = json.loads(content)
             sold = await _sold(connection, json.loads(text), new)
             rises = [*pending(known, new, now), *announced(sold, new, now)]
+        if validate_only:
+            return
         await connection.execute(_ACTIVATE, (version, content, _remembered(rises)))
         await connection.execute(_TELL)
 

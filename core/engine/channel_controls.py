@@ -1,7 +1,7 @@
 """What operators say about channels, in PostgreSQL: read, and changed with a note of it."""
 
 import hashlib
-import json
+from dataclasses import field
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,14 +9,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from accounts.security_log import NOBODYS, OPERATOR, Action, note
 from core.errors import GatewayError, Reason
 from core.policy.overlay import AS_WRITTEN, Admission, Overlay, Rule
 from core.values import dataclass
 
 NOTIFY_CHANNEL: Final = "reapi_channels"
 """Told by a trigger at every change; without a payload."""
-NOBODYS: Final = UUID(int=0)
-"""The account of what was done to no account."""
 _ACTION: Final = "channel.update"
 _AS_CATALOGUE: Final = "catalogue"
 
@@ -28,10 +27,6 @@ INSERT INTO channel_overlay (channel, admission, weight) VALUES (%s, %s, %s)
     SET admission = EXCLUDED.admission, weight = EXCLUDED.weight, changed_at = clock_timestamp()
 """
 _CLEAR = "DELETE FROM channel_overlay WHERE channel = %s"
-_NOTE = """
-INSERT INTO audit_log (account_id, id, actor, action, target, changes)
-VALUES (%s, %s, 'operator', %s, %s, %s)
-"""
 _NOTED = "SELECT target, changes FROM audit_log WHERE account_id = %s AND id = %s"
 
 AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -49,6 +44,8 @@ class Edit:
     catalogue_weight: int = 0
     etag: str = ""
     """What the operator has seen; empty: whatever it is."""
+    network: str = field(default="", repr=False)
+    """The IP address of the operator."""
 
     @property
     def changes(self) -> dict[str, str]:
@@ -100,8 +97,16 @@ async def change(pool: AnyPool, edit: Edit) -> None:
             )
         await _write(connection, edit.channel, edit.applied(rule))
         target = f"channels/{edit.channel}"
-        note = (NOBODYS, edit.id, _ACTION, target, json.dumps(edit.changes))
-        await connection.execute(_NOTE, note)
+        done = Action(
+            edit.id,
+            NOBODYS,
+            _ACTION,
+            target,
+            OPERATOR,
+            network=edit.network,
+            changes=edit.changes,
+        )
+        await note(connection, done)
 
 
 async def _is_repeat(connection: AsyncConnection[Any], edit: Edit) -> bool:

@@ -100,8 +100,10 @@ class Engine:
         then nothing is held.
         """
         try:
+            if caller.sandbox:
+                await self._intake.prepare()
             job = self._intake.examine(caller, order)
-        except GatewayError:
+        except (GatewayError, asyncio.CancelledError):
             slot.release()
             raise
         # The generation lives in a task of its own from the start: a caller who goes away

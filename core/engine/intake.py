@@ -17,14 +17,15 @@ from core.catalog.price_subject import MEASURES, parameter_of, price_names, pric
 from core.engine.bookkeeping import Entry, Opening
 from core.engine.callback_urls import CallbackUrls
 from core.engine.ids import moment_of
+from core.engine.input_probe import probed
 from core.engine.order import Order, RawInput
 from core.engine.quotes import Quote, QuoteTokens
 from core.engine.records import Callback
 from core.engine.refusals import refusal_error
+from core.engine.sandbox import Sandbox
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
-from core.media import probe
-from core.model import Ask, Generation, GenerationState, Input, Kind, Role
+from core.model import Ask, Channel, Generation, GenerationState, Kind
 from core.policy.failover import Plan
 from core.policy.routing import Needs, Preference, operation_of
 from core.values import dataclass
@@ -42,11 +43,6 @@ _FORMATS = {
     "audio/wav": "wav",
     "audio/pcm": "pcm",
 }
-_IMAGES = ("image/", "PNG, JPEG or WebP image")
-_READABLE = {
-    Role.VIDEO: ("video/", "MP4 or WebM video"),
-    Role.AUDIO: ("audio/", "MP3, WAV, FLAC, Ogg or AAC sound"),
-}
 KEPT_TERMS = 1024
 ROUTES = {
     "/v1/images/generations": Kind.IMAGE,
@@ -58,8 +54,6 @@ ROUTES = {
     "/api/v1/audio/generations": Kind.AUDIO,
 }
 """What the routes are for, by the templates that bridges name."""
-MAXIMUM_PIXELS = 1 << 27
-"""Of an input: a few bytes may unpack to more than a provider can bear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +109,12 @@ class Intake:
         keyring: Keyring,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         callback_urls: CallbackUrls | None = None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._keyring = keyring
         self._callback_urls = callback_urls or CallbackUrls(keyring)
+        self._sandbox = sandbox or Sandbox()
         self._now = now
         self._minute = 0
         self._kept: dict[tuple[object, ...], tuple[tuple[PriceLine, ...], Needs]] = {}
@@ -137,17 +133,13 @@ class Intake:
 
     def examine(self, caller: Caller, order: Order) -> Job:
         """Check, price and fingerprint; raises GatewayError naming the parameter."""
-        if caller.sandbox:
-            raise GatewayError(
-                Reason.NO_CHANNEL, "Test keys are not served by this deployment yet."
-            )
         model = self._catalogue.usable_model(order.model)
         _check_route(model, order.endpoint)
         ask = schema.validate(
             model,
             order.prompt,
             order.given,
-            [_probed(item) for item in order.inputs],
+            [probed(item) for item in order.inputs],
             count=order.count,
             partials=order.partials,
             end_user=order.end_user,
@@ -157,16 +149,18 @@ class Intake:
         quote = self._quoted(caller, order.quote_token, model, ask)
         if quote is not None and quote.maximum_micros < total(lines):
             lines = quote.lines
-        wish = order.routing
+        channels, preference = self._offered(caller, model, order)
         routing = Plan(
-            self._catalogue.channels_of(model),
+            channels,
             operation_of(ask),
             needs,
-            Preference(wish.only, wish.excluded, wish.regions),
+            preference,
             key=str(caller.key_id),
             ends=order.ends,
         )
         key, url = order.idempotency_key, order.callback_url
+        # What a test made answers no live request.
+        apart = (b"sandbox",) if caller.sandbox else ()
         return Job(
             ask=ask,
             model=model,
@@ -174,10 +168,10 @@ class Intake:
             price_lines=lines,
             quoted_micros=total(lines),
             seconds=schema.counted_seconds(model, ask) if model.kind is not Kind.IMAGE else 0,
-            fingerprint=self._fingerprint(ask, order.inputs, url),
+            fingerprint=self._fingerprint(ask, order.inputs, url, *apart),
             idempotency_key=None
             if key is None
-            else self._keyring.mac(IDEMPOTENCY, key.reveal().encode()),
+            else self._keyring.mac(IDEMPOTENCY, key.reveal().encode(), *apart),
             endpoint=order.endpoint,
             request_id=order.request_id,
             is_retry=order.retry_number > 0,
@@ -187,6 +181,20 @@ class Intake:
             catalogue_version=self._catalogue.version,
             quote=quote,
         )
+
+    async def prepare(self) -> None:
+        """Have ready what `examine` needs for test keys; raises NO_CHANNEL."""
+        await self._sandbox.open()
+
+    def _offered(
+        self, caller: Caller, model: Model, order: Order
+    ) -> tuple[tuple[Channel, ...], Preference]:
+        """Who may serve it. Test keys have no choice: it would be among channels of live ones."""
+        if caller.sandbox:
+            return self._sandbox.channels_of(model), Preference()
+        wish = order.routing
+        preference = Preference(wish.only, wish.excluded, wish.regions)
+        return self._catalogue.channels_of(model), preference
 
     def offer(
         self, caller: Caller, job: Job, id_: UUID, expires_us: int
@@ -279,7 +287,11 @@ class Intake:
         )
 
     def _fingerprint(
-        self, ask: Ask, inputs: Sequence[RawInput], callback_url: Body[str] | None
+        self,
+        ask: Ask,
+        inputs: Sequence[RawInput],
+        callback_url: Body[str] | None,
+        *apart: bytes,
     ) -> bytes:
         """A keyed digest of everything that makes the request what it is.
 
@@ -309,6 +321,7 @@ class Intake:
                 for item in inputs
             ),
             *(() if callback_url is None else (callback_url.reveal().encode(),)),
+            *apart,
         )
 
 
@@ -355,31 +368,3 @@ def _texts(ask: Ask) -> list[str]:
 def _media_type(model: Model, ask: Ask) -> str:
     name = ask.parameters.get("output_format") or model.defaults.get("output_format")
     return next((kind for kind, ext in _FORMATS.items() if ext == name), "")
-
-
-def _probed(item: RawInput) -> Input:
-    found = probe(item.data.reveal())
-    kind, names = _READABLE.get(item.role, _IMAGES)
-    if found is None or not found.media_type.startswith(kind):
-        raise GatewayError(
-            Reason.INVALID_INPUT,
-            f"`{item.parameter}` is not a readable {names}.",
-            parameter=item.parameter,
-        )
-    if found.width * found.height > MAXIMUM_PIXELS:
-        raise GatewayError(
-            Reason.INVALID_INPUT,
-            f"`{item.parameter}` has more than {MAXIMUM_PIXELS} pixels.",
-            parameter=item.parameter,
-        )
-    return Input(
-        item.role,
-        item.data,
-        found.media_type,
-        found.width,
-        found.height,
-        item.parameter,
-        found.seconds,
-        item.url,
-        found.frames,
-    )

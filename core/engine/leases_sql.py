@@ -37,9 +37,13 @@ _OWN = f"""{_STRAY}
    AND g.owner_epoch = %s AND g.created_at < clock_timestamp() - %s * interval '1 second'
  ORDER BY g.id
 """
+# What an account has accepted in the moment in which it was stopped has no wish in its row.
 _WISHES = """
 SELECT g.id FROM generation g
- WHERE g.owner_epoch = %s AND g.finished_at IS NULL AND g.cancel_requested_at IS NOT NULL
+ WHERE g.owner_epoch = %s AND g.finished_at IS NULL
+   AND (g.cancel_requested_at IS NOT NULL
+     OR g.account_id IN (SELECT a.account_id FROM account a
+                          WHERE a.suspended_at IS NOT NULL OR a.deleting_at IS NOT NULL))
 """
 _FORGET = """
 DELETE FROM process_lease l
@@ -80,7 +84,9 @@ class LeasesSql:
         return [Stray(*row) for row in await self._rows(_OWN, epoch, older_than_seconds)]
 
     async def wishes(self, epoch: int) -> list[UUID]:
-        """Generations of one owner that their callers asked to cancel, wherever they asked."""
+        """Generations of one owner that their callers asked to cancel, wherever they asked, and
+        those of accounts that were suspended or are being erased.
+        """
         return [id_ for (id_,) in await self._rows(_WISHES, epoch)]
 
     async def _rows(self, statement: str, *values: Any) -> list[TupleRow]:

@@ -28,9 +28,6 @@ _REVIEWED: Final = timedelta(days=35)
 """So long after it was made a refund may still fail: banks take up to 30 days."""
 _LOOK_SECONDS: Final = 30.0
 """Between two questions whether it is time, in every process."""
-_EVENTS_KEPT: Final = timedelta(days=30)
-_PAYMENTS_KEPT: Final = timedelta(days=7 * 365 + 3)
-"""Seven years, and a day more for each leap day there may be and one for time zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,6 @@ class PaymentSweep:
             reviewed = turn.begun
         report = await self._sweep(since, adjusted)
         await self._payments.complete_sweep(turn.begun, reviewed)
-        await self._payments.forget(now - _EVENTS_KEPT, now - _PAYMENTS_KEPT)
         return report
 
     async def run(self, days: int) -> SweepReport:

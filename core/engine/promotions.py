@@ -4,7 +4,6 @@ A code is known by its keyed digest. Redeeming is one commit: the redemption, th
 credits; how often an account may try is counted before.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,11 +12,13 @@ from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
 
+from accounts.security_log import NOBODYS, OPERATOR, Action, note
 from billing import promo_codes_sql as rows
 from billing.ledger import Balance, Credit
 from billing.promo_codes import CODE_BYTES, NotRedeemable, Redemption, Why, read, write
 from billing.promo_codes_sql import NewPromoCode, PromoCodes, PromoRow
 from core.body import Secret
+from core.caller import current_network
 from core.engine.ids import new_id
 from core.engine.repeats import Repeats, Request
 from core.errors import GatewayError, Reason
@@ -29,12 +30,6 @@ from storage.pool import Pool
 
 PURPOSE: Final = "promo-code"
 """Of the digests of codes, and of the seal over what the operator calls them."""
-NOBODYS: Final = UUID(int=0)
-"""The account of what was done to no account."""
-_NOTE = """
-INSERT INTO audit_log (account_id, id, actor, action, target, changes)
-VALUES (%s, %s, 'operator', %s, %s, %s)
-"""
 _REFUSALS: Final = {
     Why.EXPIRED: "The code has expired.",
     Why.USED_UP: "The code was redeemed as often as it may be.",
@@ -180,4 +175,6 @@ def _refused(refusal: object) -> GatewayError:
 async def _note(connection: Connection, action: str, id_: UUID, changes: dict[str, str]) -> None:
     """Write it into the audit log."""
     target = f"promo_codes/{id_.hex}"
-    await connection.execute(_NOTE, (NOBODYS, uuid4(), action, target, json.dumps(changes)))
+    network = current_network()
+    done = Action(new_id(), NOBODYS, action, target, OPERATOR, network=network, changes=changes)
+    await note(connection, done)

@@ -64,6 +64,8 @@ class Quoting:
 
         Nothing is held, and nobody upstream is asked.
         """
+        if caller.sandbox:
+            await self._intake.prepare()
         job = self._intake.examine(caller, order)
         plan = job.routing
         channels = eligible(plan.channels, plan.needs, plan.preference)

@@ -138,12 +138,18 @@ INSERT INTO usage_event (account_id, generation_id, key_id, charged_micros, crea
                          output_image_tokens, delivered_count, model, channel)
 SELECT * FROM ended WHERE charged_micros > 0 OR output_tokens IS NOT NULL
 """
+# What an operator took down while it was made is deleted from the start.
 INSERT_ASSETS = """
 INSERT INTO asset (account_id, generation_id, output_index, size_bytes, width, height, sha256,
                    media_type, link, expires_at, deleted_at, created_at)
-SELECT x.*, $12::timestamptz
+SELECT x.account_id, x.generation_id, x.output_index, x.size_bytes, x.width, x.height, x.sha256,
+       x.media_type, x.link, x.expires_at, coalesce(x.deleted_at, t.created_at), $12::timestamptz
   FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::bigint[], $5::integer[], $6::integer[],
-              $7::bytea[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[]) AS x
+              $7::bytea[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[])
+       AS x (account_id, generation_id, output_index, size_bytes, width, height, sha256,
+             media_type, link, expires_at, deleted_at)
+  LEFT JOIN taken_down t ON t.account_id = x.account_id AND t.generation_id = x.generation_id
+   AND t.output_index = x.output_index
 """
 # To every endpoint that wants to hear of it, and to the generation's own callback.
 INSERT_MESSAGES = """

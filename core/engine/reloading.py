@@ -22,6 +22,9 @@ WATCH_SECONDS = 2.0
 Stamps = tuple[tuple[int, int, int] | None, ...]
 """Of each file that is watched: inode, time of its last change, size; None where it is gone."""
 
+Activate = Callable[[str, str], Awaitable[None]]
+"""Asked with the hash of a version and its content; raises CatalogueChanged, StorageUnavailable."""
+
 
 class Files(Protocol):
     """Where the catalogue is written."""
@@ -34,6 +37,21 @@ class Files(Protocol):
 
     def tell(self, text: str) -> None:
         """Tell the operator in words what a log event has no place for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Why a catalogue was not taken over."""
+
+    text: str
+    """All of it in one line, for the operator's terminal."""
+    problem: str
+    """What is wrong, and how to mend it."""
+    file: str = ""
+    """Its name without its folder; empty where it is not one file's."""
+    line: int = 0
+    """From 1; 0: not known."""
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -52,18 +70,22 @@ class Watch:
 class Reloading:
     """Watches the files, and hands a new catalogue to its *users*.
 
-    *activate* makes a version (hash, content) the active one of the database.
+    *activate* makes a version (hash, content) the active one of the database; *may_activate* only
+    raises what *activate* would.
     """
 
     def __init__(
         self,
         files: Files,
-        activate: Callable[[str, str], Awaitable[None]],
+        activate: Activate,
         users: Sequence[Callable[[Catalogue], None]],
         emit: Emit,
+        may_activate: Activate | None = None,
     ) -> None:
         self._files = files
         self._activate = activate
+        self._may_activate = may_activate or _any
+        self._alone = asyncio.Lock()
         self._users = users
         self._emit = emit
         stamps = files.stamps()
@@ -87,27 +109,42 @@ class Reloading:
         stamps = await asyncio.to_thread(self._files.stamps)
         is_wished = self._wished.is_set()
         self._wished.clear()
-        if (self._watch.is_due(stamps) or is_wished) and await self._reload():
-            self._watch.loaded = stamps
+        if self._watch.is_due(stamps) or is_wished:
+            with suppress(StorageUnavailable):
+                await self.reload()
+                self._watch.loaded = stamps
 
-    async def _reload(self) -> bool:
-        """Take the catalogue over; False when that could not be tried to its end."""
+    async def reload(self) -> Catalogue | Mistake:
+        """Take the catalogue over as it is written now, or say why not.
+
+        Raises StorageUnavailable where that could not be tried to its end.
+        """
+        async with self._alone:
+            found = await self._read(self._activate)
+            if isinstance(found, Mistake):
+                self._files.tell(f"the catalogue stays as it was: {found.text}")
+                self._emit(CatalogueRefused(found.file, found.line, found.key))
+                return found
+            for use in self._users:
+                use(found)
+            counts = len(found.models), len(found.channels)
+            self._emit(CatalogueActivated(found.version, *counts))
+            return found
+
+    async def check(self) -> Catalogue | Mistake:
+        """What `reload` would take over, or why it would not; raises StorageUnavailable."""
+        return await self._read(self._may_activate)
+
+    async def _read(self, judge: Activate) -> Catalogue | Mistake:
         try:
             catalogue = await asyncio.to_thread(self._files.read)
-            await self._activate(catalogue.version, catalogue.content)
+            await judge(catalogue.version, catalogue.content)
         except CatalogueError as error:
-            self._refuse(error, CatalogueRefused(error.file.name, error.line or 0, error.key))
+            return Mistake(str(error), error.problem, error.file.name, error.line or 0, error.key)
         except CatalogueChanged as error:
-            self._refuse(error, CatalogueRefused(key=f"models.{error.model}.{error.key}"))
-        except StorageUnavailable:
-            return False
-        else:
-            for use in self._users:
-                use(catalogue)
-            counts = len(catalogue.models), len(catalogue.channels)
-            self._emit(CatalogueActivated(catalogue.version, *counts))
-        return True
+            return Mistake(str(error), error.problem, key=f"models.{error.model}.{error.key}")
+        return catalogue
 
-    def _refuse(self, error: Exception, event: CatalogueRefused) -> None:
-        self._files.tell(f"the catalogue stays as it was: {error}")
-        self._emit(event)
+
+async def _any(_version: str, _content: str) -> None:
+    """Nothing is asked of the database."""

@@ -1,12 +1,17 @@
-"""The days of generations: made before they come, dropped when their time is over."""
+"""The days of generations: made before they come, dropped when their time is over.
+
+When that is says `accounts.retention`; `core.engine.rules` asks for it.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 
-from psycopg import AsyncConnection, errors, sql
+from psycopg import AsyncConnection, errors
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-KEEP_DAYS = 30
+from accounts.retention import MONTH
+
+KEEP_DAYS = MONTH.days
 AHEAD_DAYS = 7
 
 _MAKE = "SELECT make_generation_days(%s, %s)"
@@ -17,15 +22,6 @@ SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
 _DROP = "SELECT drop_generation_day(%s)"
 # Whoever waits for us would make everybody else wait for it.
 _PATIENCE = "SET LOCAL lock_timeout = '1s'"
-_SWEEPS = [
-    sql.SQL("""
-DELETE FROM {table}
- WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE expires_at <= clock_timestamp()
-                           ORDER BY expires_at LIMIT %s))
-""").format(table=sql.Identifier(table))
-    for table in ("idempotency", "quote_use")
-]
-_SWEEP_ROWS = 2_000
 
 AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
@@ -64,15 +60,3 @@ async def drop_days(pool: AnyPool, now: datetime, keep_days: int = KEEP_DAYS) ->
 def last_day_over(now: datetime, keep_days: int) -> date:
     """The last day (UTC) of which everything is older than *keep_days*."""
     return now.astimezone(UTC).date() - timedelta(days=keep_days + 1)
-
-
-async def sweep_keys(pool: AnyPool) -> int:
-    """Delete expired idempotency keys and used quotes, a few thousand at a time; how many."""
-    swept = 0
-    for sweep in _SWEEPS:
-        rows = _SWEEP_ROWS
-        while rows == _SWEEP_ROWS:
-            async with pool.connection() as connection:
-                rows = (await connection.execute(sweep, (_SWEEP_ROWS,))).rowcount
-            swept += rows
-    return swept

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from billing.auto_top_up_sql import AnyPool, AutoTopUps
-from billing.checkout import Checkouts
 from billing.customers import Customers
 from billing.stripe_client import StripePayments
 from billing.top_up_runner import TopUpRunner
@@ -16,8 +15,6 @@ from storage.pool import StorageUnavailable
 
 LOOK_SECONDS: Final = 2.0
 """Between two looks for accounts that are low: who spends fast buys before the rest is spent."""
-_FORGET_SECONDS: Final = 3600.0
-"""Between two removals of old checkouts."""
 
 
 def utc_now() -> datetime:
@@ -33,25 +30,18 @@ class TopUps:
         pool: AnyPool,
         stripe: StripePayments,
         looks: PaymentLooks,
-        checkouts: Checkouts,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._looks = looks
-        self._checkouts = checkouts
         self._runner = TopUpRunner(
             AutoTopUps(pool), stripe, Customers(pool, stripe, now), self._book
         )
 
     async def keep(self) -> None:
         """Look for ever; without a database it is done later."""
-        loop = asyncio.get_running_loop()
-        forgotten = loop.time() - _FORGET_SECONDS
         while True:
             with suppress(StorageUnavailable):
                 await self._runner.run()
-                if loop.time() - forgotten >= _FORGET_SECONDS:
-                    await self._checkouts.forget()
-                    forgotten = loop.time()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _book(self, payment_intent: str) -> bool:

@@ -11,7 +11,8 @@ from core.engine.adoption import Adoption
 from core.engine.catalogue_versions import tell_increases
 from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
-from core.engine.retention import AnyPool, drop_days, make_days, sweep_keys
+from core.engine.retention import AnyPool, make_days
+from core.engine.rules import apply_rules
 from core.engine.supervisor import Supervisor
 from core.log import (
     Adopted,
@@ -126,8 +127,7 @@ class Upkeep:
         while True:
             try:
                 await make_days(self._pool, self._now())
-                await drop_days(self._pool, self._now())
-                await sweep_keys(self._pool)
+                await apply_rules(self._pool, self._now())
                 await LeasesSql(self._pool).forget_old()
                 await tell_increases(self._pool)
                 await self._probes.sweep_strays(self._now())

@@ -9,12 +9,16 @@ from grpc import aio
 
 from accounts.keys import PUBLIC_BYTES, SECRET_BYTES, make_key
 from accounts.registry import NAME_LENGTH, NewKey, Registry
+from accounts.security_log import OPERATOR, Action
 from billing.ledger import AccountUnknown, Balance, Credit
 from core.authentication import digest_of
+from core.caller import current_network
+from core.engine.ids import new_id
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
 from core.services.channels import Channels
 from core.services.money import MICROS_PER_CREDIT, credits_text
+from core.services.operator_words import unknown_account
 from reapi.v1 import admin_service_pb2 as pb
 from storage.commits import Commit, Commits, Refused
 
@@ -23,6 +27,8 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 MAXIMUM_CREDITS = 1_000_000_000
 REQUEST_ID_LENGTH = 255
 _GRANT = "admin-grant"
+_NOTE = "admin-grant-note"
+"""Of ids that do not tell the transfer: notes outlive the account that they were of."""
 _CREDITS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))?\Z")
 
 
@@ -69,18 +75,19 @@ class AdminService:
                 parameter="request_id",
             )
         parts = (account_id.bytes, request.request_id.encode())
-        digest = self._keyring.candidates(_GRANT, *parts)[-1]  # of the oldest: it stays the same
+        digest = self._keyring.oldest(_GRANT, *parts)  # it stays the same when a key is added
         credit = Credit(UUID(bytes=digest[:16], version=4), account_id, amount)
         verdict = await self._commits.commit(Commit((credit,)))
         if isinstance(verdict, Refused) and isinstance(verdict.refusal, AccountUnknown):
-            raise _unknown_account()
+            raise unknown_account()
         if isinstance(verdict, Refused):
             raise GatewayError(
                 Reason.IDEMPOTENCY_MISMATCH,
                 "This request_id was used for another grant.",
                 parameter="request_id",
             )
-        await self._registry.note(account_id, uuid4(), "credits.grant", str(credit.transfer_id))
+        note_id = UUID(bytes=self._keyring.oldest(_NOTE, *parts)[:16], version=4)
+        await self._registry.note(_granted(credit, note_id))
         balance = verdict.answers[0]
         assert isinstance(balance, Balance)
         return pb.GrantCreditsResponse(balance=credits_text(balance.posted_micros))
@@ -109,12 +116,21 @@ class AdminService:
         except ValueError:
             account_id = UUID(int=0)
         if not await self._registry.exists(account_id):
-            raise _unknown_account()
+            raise unknown_account()
         return account_id
 
 
-def _unknown_account() -> GatewayError:
-    return GatewayError(Reason.NOT_FOUND, "No such account.", metadata={"resource": "account"})
+def _granted(credit: Credit, note_id: UUID) -> Action:
+    """The note of a grant; its id follows from the request, so that a repeat is noted once."""
+    return Action(
+        note_id,
+        credit.account_id,
+        "credits.grant",
+        f"transactions/{credit.transfer_id.hex}",
+        OPERATOR,
+        network=current_network(),
+        changes={"credited_micros": str(credit.amount_micros)},
+    )
 
 
 async def create_key(
@@ -135,7 +151,7 @@ async def create_key(
         requests_per_minute=requests_per_minute,
         concurrency=concurrency,
     )
-    await registry.open_account(account_id, name, new, uuid4())
+    await registry.open_account(account_id, name, new, new_id(), current_network())
     return key.render()
 
 

@@ -1,6 +1,8 @@
-"""Files by their link: outputs from the store, and inputs that providers fetch from memory."""
+"""Files by their link: outputs and archives from the store, and inputs from memory."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import datetime
+from typing import Protocol, TypeAlias
 
 from core.engine.handouts import Handout
 from core.engine.library import Library
@@ -12,18 +14,44 @@ from reapi.v1 import generation_pb2 as resource
 from reapi.v1 import generation_service_pb2 as pb
 
 
+class Archive(Protocol):
+    """What somebody's data was gathered in (`accounts.exports.Export`)."""
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def sha256(self) -> bytes | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+Archives: TypeAlias = Callable[[str], Awaitable[Archive | None]]
+"""Finds the archive that can be read at a path."""
+
+
+async def no_archives(_path: str) -> None:
+    """There are none."""
+
+
 class Assets:
-    """What `ReadAsset` serves; *handouts* finds an input that is handed out at a path."""
+    """What `ReadAsset` serves.
+
+    *handouts* finds an input that is handed out at a path, *archives* an archive.
+    """
 
     def __init__(
         self,
         library: Library,
         store: Store,
         handouts: Callable[[str], Handout | None] = lambda _path: None,
+        archives: Archives = no_archives,
     ) -> None:
         self.store = store
         self._library = library
         self._handouts = handouts
+        self._archives = archives
 
     async def read(self, request: pb.ReadAssetRequest) -> AsyncIterator[pb.ReadAssetResponse]:
         """The file's facts, then the bytes of the range. Raises GatewayError."""
@@ -31,18 +59,32 @@ class Assets:
             for answer in _handed_out(handout, request):
                 yield answer
             return
-        found = await self._library.output(request.path)
-        _check_range(request, found.size_bytes)
-        if await self.store.find(found.name) is None:
+        asset = await self._stored(request.path)
+        _check_range(request, asset.size_bytes)
+        if await self.store.find(request.path) is None:
             raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.")
-        yield pb.ReadAssetResponse(asset=_without_link(found))
-        if request.offset == found.size_bytes:
+        yield pb.ReadAssetResponse(asset=asset)
+        if request.offset == asset.size_bytes:
             return
         try:
             async for data in self.store.read(request.path, request.offset, request.limit):
                 yield pb.ReadAssetResponse(data=data)
         except FileNotFoundError:
             raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.") from None
+
+    async def _stored(self, path: str) -> resource.Asset:
+        """What is in the store; raises ASSET_NOT_FOUND."""
+        archive = await self._archives(path)
+        if archive is None:
+            return _without_link(await self._library.output(path))
+        asset = resource.Asset(
+            media_type="application/zip",
+            size_bytes=archive.size or 0,
+            sha256=archive.sha256 or b"",
+        )
+        if archive.expires_at is not None:
+            asset.expire_time.CopyFrom(timestamp(archive.expires_at))
+        return asset
 
 
 def _handed_out(handout: Handout, request: pb.ReadAssetRequest) -> Iterator[pb.ReadAssetResponse]:

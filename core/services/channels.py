@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from core.caller import current_network
 from core.catalog.entries import Catalogue
 from core.engine.channel_controls import Edit
 from core.engine.channel_overlay import ChannelOverlay
@@ -74,6 +75,7 @@ class Channels:
                 weight=_weight(wanted) if "weight" in names else None,
                 catalogue_weight=item.weight,
                 etag=wanted.etag,
+                network=current_network(),
             )
         )
         return self._message(item)

@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from accounts.granting import CONCURRENCY, RATE, Scope, Settings
-from accounts.key_store import MAXIMUM, KeyEntry, KeyStoreError, Problem, State
+from accounts.key_entries import KeyEntry, KeyStoreError, Problem, State
+from accounts.key_networks import MAXIMUM as MAXIMUM_NETWORKS
+from accounts.key_networks import Network, read_network, short
+from accounts.key_store import MAXIMUM
 from accounts.registry import NAME_LENGTH
 from core.errors import GatewayError, Reason
 from core.permissions import denied
 from core.services.convert import timestamp
 from core.services.etags import etag
+from core.services.names import member_name
 from reapi.v1 import api_key_service_pb2 as pb
 
 MAXIMUM_MODELS: Final = 200
@@ -28,7 +32,17 @@ _LIMITS: Final[Mapping[str, int]] = {
     "concurrent_generations": CONCURRENCY,
 }
 """With what an absent one means."""
-_MUTABLE: Final = ("display_name", "scopes", "limits", "allowed_models", "expire_time")
+_MUTABLE: Final = (
+    "display_name",
+    "scopes",
+    "limits",
+    "allowed_models",
+    "allowed_networks",
+    "expire_time",
+)
+GRACE: Final = timedelta(hours=24)
+LONGEST_GRACE: Final = timedelta(days=30)
+"""Both by the contract."""
 
 SCOPES: Mapping[Scope, pb.ApiKey.Scope] = {
     Scope.GENERATE: pb.ApiKey.SCOPE_GENERATE,
@@ -55,7 +69,7 @@ def key_message(entry: KeyEntry) -> pb.ApiKey:
     """The resource."""
     mode = "test" if entry.sandbox else "live"
     message = pb.ApiKey(
-        name=f"api_keys/{entry.public_id}",
+        name=entry.name_of,
         display_name=entry.name,
         mode=pb.ApiKey.MODE_TEST if entry.sandbox else pb.ApiKey.MODE_LIVE,
         scopes=sorted(SCOPES[scope] for scope in entry.scopes),
@@ -64,11 +78,14 @@ def key_message(entry: KeyEntry) -> pb.ApiKey:
             concurrent_generations=entry.concurrency,
         ),
         allowed_models=entry.allowed_models,
+        allowed_networks=[short(network) for network in entry.allowed_networks],
         key_hint=f"rk_{mode}_{entry.public_id[:_HINT]}",
         state=_STATES[entry.state],
         create_time=timestamp(entry.created_at),
         etag=etag(entry.version),
     )
+    if entry.member_id is not None:
+        message.member = member_name(entry.member_id)
     if entry.expires_at is not None:
         message.expire_time.CopyFrom(timestamp(entry.expires_at))
     if entry.last_use_at is not None:
@@ -86,10 +103,32 @@ def public_id(name: str) -> str:
     return found[1]
 
 
+def is_test(message: pb.ApiKey) -> bool:
+    """Whether a new key is to be one for tests; raises GatewayError."""
+    if message.mode not in (
+        pb.ApiKey.MODE_UNSPECIFIED,
+        pb.ApiKey.MODE_LIVE,
+        pb.ApiKey.MODE_TEST,
+    ):
+        raise _invalid("mode", "must be MODE_LIVE or MODE_TEST")
+    return message.mode == pb.ApiKey.MODE_TEST
+
+
+def grace(request: pb.RotateApiKeyRequest) -> timedelta:
+    """How long the old key goes on working; raises INVALID_PARAMETER."""
+    if not request.HasField("grace"):
+        return GRACE
+    asked = request.grace
+    if asked.seconds < 0 or asked.nanos < 0 or asked.seconds > LONGEST_GRACE.total_seconds():
+        raise _bad_grace()
+    found = timedelta(seconds=asked.seconds, microseconds=asked.nanos // 1_000)
+    if found > LONGEST_GRACE:
+        raise _bad_grace()
+    return found
+
+
 def new_settings(message: pb.ApiKey, model_id: Callable[[str], str]) -> Settings:
     """What a new key is to be; raises GatewayError naming the field."""
-    if message.mode not in (pb.ApiKey.MODE_UNSPECIFIED, pb.ApiKey.MODE_LIVE):
-        raise _invalid("mode", "must be MODE_LIVE: test keys are not served yet")
     return _settings(message, _MUTABLE, model_id)
 
 
@@ -137,6 +176,10 @@ def refused(error: KeyStoreError) -> GatewayError:
             return _conflict("The key was changed meanwhile: read it again and use its etag.")
         case Problem.INACTIVE:
             return _conflict("The key is revoked: that is for good. Create another one.")
+        case Problem.EXPIRED:
+            return _conflict("The key has expired: give it a later expire_time, or create another.")
+        case Problem.REPLACED:
+            return _conflict("The key was rotated: change or rotate the one that replaced it.")
 
 
 def _settings(
@@ -147,8 +190,6 @@ def _settings(
     resets: bool = False,
 ) -> Settings:
     """Read the fields that *names* names; *resets*: an absent limit takes the default."""
-    if message.allowed_networks:
-        raise _invalid("allowed_networks", "is not offered yet")
     limits = _limits(message.limits, names, resets=resets)
     expires_at = _moment(message) if "expire_time" in names else None
     return Settings(
@@ -158,6 +199,9 @@ def _settings(
         concurrency=limits.get("concurrent_generations"),
         allowed_models=_models(message.allowed_models, model_id)
         if "allowed_models" in names
+        else None,
+        allowed_networks=_networks(message.allowed_networks)
+        if "allowed_networks" in names
         else None,
         expires_at=expires_at,
         never_expires="expire_time" in names and expires_at is None,
@@ -203,6 +247,21 @@ def _models(names: Sequence[str], model_id: Callable[[str], str]) -> Sequence[st
         raise _invalid("allowed_models", "names a model that there is not") from None
 
 
+def _networks(texts: Sequence[str]) -> Sequence[Network]:
+    """Addresses and networks, each once; none means all."""
+    if len(texts) > MAXIMUM_NETWORKS:
+        raise _invalid("allowed_networks", f"names at most {MAXIMUM_NETWORKS}")
+    found = [read_network(text) for text in texts]
+    known = [network for network in found if network is not None]
+    if len(known) < len(found):
+        raise _invalid(
+            "allowed_networks",
+            "holds addresses and networks, `203.0.113.7` or `2001:db8::/32`, whose bits after the "
+            "prefix are 0",
+        )
+    return list(dict.fromkeys(known))
+
+
 def _moment(message: pb.ApiKey) -> datetime | None:
     if not message.HasField("expire_time"):
         return None
@@ -219,6 +278,12 @@ def _unknown() -> GatewayError:
 
 def _conflict(what: str) -> GatewayError:
     return GatewayError(Reason.CONFLICT, what, parameter="api_key")
+
+
+def _bad_grace() -> GatewayError:
+    return GatewayError(
+        Reason.INVALID_PARAMETER, "`grace` must be from 0 to 30 days.", parameter="grace"
+    )
 
 
 def _invalid(name: str, what: str) -> GatewayError:

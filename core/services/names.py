@@ -26,6 +26,16 @@ def account_name(id_: UUID) -> str:
     return f"accounts/{id_.hex}"
 
 
+def user_name(id_: UUID) -> str:
+    """`users/{32 hex digits}`."""
+    return f"users/{id_.hex}"
+
+
+def member_name(id_: UUID) -> str:
+    """`members/{32 hex digits}`."""
+    return f"members/{id_.hex}"
+
+
 def not_found() -> GatewayError:
     """The one answer for a generation that is unknown, deleted or another account's."""
     return GatewayError(Reason.GENERATION_NOT_FOUND, "No such generation.")

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from grpc import aio
+from psycopg import AsyncConnection
 
 from billing.checkout import Checkout, Checkouts, CheckoutState, Pages, TooManyOpen
 from billing.packs import Offer
@@ -20,6 +21,7 @@ from core.policy.pace import Pace
 from core.services import cursors
 from core.services import payment_words as words
 from core.services.managing import may_manage_billing
+from core.services.proving import require_verified_on
 from core.services.repeatable import repeatable
 from core.services.stripe_answers import stripe_answers
 from reapi.v1 import billing_service_pb2 as pb
@@ -110,7 +112,7 @@ class PaymentCalls:
                 current_caller().account_id,
                 lambda: words.sale(request, self._offer),
                 self._repeats.of(repeatable(request)),
-                may_manage_billing,
+                may_buy,
                 saves_card=request.save_payment_method,
             )
         except TooManyOpen:
@@ -189,6 +191,12 @@ class PaymentCalls:
         """The payment of a checkout once its credits are booked."""
         found = await self._payments.of_reference(account_id, reference)
         return found if found is not None and found.credited_micros else None
+
+
+async def may_buy(connection: AsyncConnection[Any]) -> None:
+    """Let the caller through; raises PERMISSION_DENIED, EMAIL_NOT_VERIFIED."""
+    await may_manage_billing(connection)
+    await require_verified_on(connection, current_caller())
 
 
 async def _ended(till: Till, checkout: Checkout, page: CheckoutSnapshot | None) -> Checkout:

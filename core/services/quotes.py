@@ -38,7 +38,7 @@ class Quotes:
                 "`quote_token` is for the request that uses the quote.",
                 parameter="quote_token",
             )
-        with self._admission.enter(caller.key_id) as slot:
+        with self._admission.enter(caller.principal) as slot:
             await self._admission.turn(slot)
             slot.grow(request.ByteSize())
             order = parse.order(request.spec, (), current_request_id())

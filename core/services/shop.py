@@ -7,6 +7,7 @@ from billing.auto_top_up_sql import AutoTopUps
 from billing.checkout import Checkouts
 from billing.customers import Customers
 from billing.payments_read import PaymentReads
+from billing.refunds import Refunds
 from core.catalog.entries import Catalogue
 from core.engine.payment_room import PURPOSE, PaymentRoom
 from core.engine.promotions import Promotions
@@ -16,6 +17,7 @@ from core.keyring import Keyring
 from core.sealing import Sealer
 from core.services.cards import CardCalls, Wallet
 from core.services.managing import BillingManager
+from core.services.operator_refunds import Counter, OperatorRefunds
 from core.services.payments import PaymentCalls, Till
 from core.services.promo_codes import PromoAdmin, PromoCalls
 from storage.commits import Commits
@@ -42,7 +44,7 @@ class Shop:
 
     calls: tuple[object, ...]
     """Of BillingService."""
-    admin: PromoAdmin
+    admin: tuple[object, ...]
     """Of AdminService."""
     users: Sequence[Callable[[Catalogue], None]]
     """Who is handed another catalogue when it changes."""
@@ -54,19 +56,24 @@ def open_shop(premises: Premises, room: PaymentRoom | None) -> Shop:
     """Wire it; without a *room*, no payment service is configured, and only codes give credits."""
     pool, catalogue = premises.pool, premises.catalogue
     repeats, till, wallet, loop = Repeats(premises.keyring), None, None, None
+    counter = None
     if room is not None:
         customers = Customers(pool, room.stripe, utc_now)
         checkouts = Checkouts(pool, room.stripe, customers, utc_now)
         till = Till(checkouts, room.looks, premises.public_url, premises.origins)
         wallet = Wallet(room.stripe, customers)
-        loop = TopUps(pool, room.stripe, room.looks, checkouts)
+        counter = Counter(Refunds(pool, room.stripe), room.looks)
+        loop = TopUps(pool, room.stripe, room.looks)
     reads = PaymentReads(pool, Sealer(premises.keyring, PURPOSE))
     payments = PaymentCalls(catalogue, reads, repeats, till)
     cards = CardCalls(catalogue, AutoTopUps(pool), repeats, wallet)
     promotions = Promotions(pool, premises.commits, premises.keyring)
     return Shop(
         calls=(payments, cards, PromoCalls(promotions, BillingManager(pool))),
-        admin=PromoAdmin(promotions),
+        admin=(
+            PromoAdmin(promotions),
+            OperatorRefunds(reads, repeats, lambda: payments.offer, counter),
+        ),
         users=(payments.use, cards.use),
         top_ups=loop,
     )

@@ -18,8 +18,6 @@ from core.webhooks.records import Delivery, EventType, Filter, Letter, State
 from core.webhooks.schedule import Tried, Verdict
 from storage.pool import Pool
 
-KEEP_DAYS: Final = 30
-_SWEEP_ROWS: Final = 2_000
 _NOTICES: Final = 1_000
 """Notices that become messages at a time: the feeder comes back twice a second."""
 _LOCK: Final = 0x7265_4150_5700
@@ -171,21 +169,6 @@ class Deliveries:
         """Give what a lost worker had to another one."""
         async with self._pool.connection() as connection:
             await connection.execute(sql.REQUEUE)
-
-    async def sweep(self) -> int:
-        """Delete what is older than 30 days, a few thousand at a time; returns how many."""
-        swept = 0
-        async with self._pool.connection() as connection:
-            await connection.execute(sql.SWEEP_REPEATS)
-            await connection.execute(sql.SWEEP_NOTICES)
-        for statement in (sql.SWEEP_DELIVERIES, sql.SWEEP_CALLBACKS):
-            count = _SWEEP_ROWS
-            while count == _SWEEP_ROWS:
-                async with self._pool.connection() as connection:
-                    cursor = await connection.execute(statement, (KEEP_DAYS, _SWEEP_ROWS))
-                count = cursor.rowcount
-                swept += count
-        return swept
 
     async def _rows(self, statement: str, values: dict[str, Any]) -> list[DictRow]:
         async with (

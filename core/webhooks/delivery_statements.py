@@ -139,17 +139,3 @@ UPDATE webhook_endpoint
        version = version + CASE WHEN %(disable)s AND NOT disabled THEN 1 ELSE 0 END
  WHERE account_id = %(account)s AND id = %(endpoint)s
 """
-SWEEP_DELIVERIES = """
-DELETE FROM webhook_delivery
- WHERE ctid = ANY (ARRAY (SELECT ctid FROM webhook_delivery
-                           WHERE created_at < now() - make_interval(days => %s)
-                           ORDER BY created_at LIMIT %s))
-"""
-SWEEP_REPEATS = "DELETE FROM call_repeat WHERE expires_at < now()"
-SWEEP_NOTICES = "DELETE FROM notice WHERE expires_at < now()"
-SWEEP_CALLBACKS = """
-DELETE FROM webhook_callback
- WHERE ctid = ANY (ARRAY (SELECT ctid FROM webhook_callback
-                           WHERE generation_id < uuid_of_day(current_date - %s)
-                           ORDER BY generation_id LIMIT %s))
-"""

@@ -14,7 +14,6 @@ from storage.pool import StorageUnavailable
 
 FEED_SECONDS: Final = 0.5
 RESCUE_SECONDS: Final = 10.0
-SWEEP_SECONDS: Final = 3600.0
 
 
 class Feeder:
@@ -29,7 +28,6 @@ class Feeder:
         supervisor.run("webhook-feed", self._feed)
         supervisor.run("webhook-worker", self._queue.work)
         supervisor.run("webhook-rescue", self._rescue)
-        supervisor.run("webhook-sweep", self._sweep)
 
     async def feed(self) -> int:
         """Queue what may be sent now; how many. One process at a time does it."""
@@ -57,9 +55,3 @@ class Feeder:
                 await self._queue.rescue()
                 await self._deliveries.requeue()
             await asyncio.sleep(RESCUE_SECONDS)
-
-    async def _sweep(self) -> None:
-        while True:
-            with suppress(StorageUnavailable):
-                await self._deliveries.sweep()
-            await asyncio.sleep(SWEEP_SECONDS)

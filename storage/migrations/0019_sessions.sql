@@ -18,6 +18,7 @@ CREATE TABLE session (
 );
 
 CREATE INDEX session_of_user ON session (user_id);
+CREATE INDEX session_of_place ON session (account_id, user_id);
 CREATE INDEX session_expired ON session (expires_at);
 
 ALTER TABLE membership DROP CONSTRAINT membership_role_known;
@@ -31,12 +32,15 @@ ALTER TABLE membership
 ALTER TABLE session ADD CONSTRAINT session_membership
     FOREIGN KEY (account_id, user_id) REFERENCES membership (account_id, user_id) ON DELETE CASCADE;
 
--- An account that has people has an owner: whoever would take the last one waits for the others.
+-- An account that had an owner keeps one until it is erased: whoever would take the last one waits
+-- for the others.
 CREATE FUNCTION account_keeps_an_owner() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM account WHERE account_id = OLD.account_id FOR UPDATE;
-    IF EXISTS (SELECT FROM membership WHERE account_id = OLD.account_id)
-       AND NOT EXISTS (SELECT FROM membership WHERE account_id = OLD.account_id AND role = 'owner')
+    PERFORM 1 FROM account
+      WHERE account_id = OLD.account_id AND deleting_at IS NULL AND erased_at IS NULL
+        FOR NO KEY UPDATE;
+    IF FOUND AND NOT EXISTS (
+        SELECT FROM membership WHERE account_id = OLD.account_id AND role = 'owner')
     THEN
         RAISE EXCEPTION 'an account keeps an owner'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'membership_keeps_an_owner';
@@ -85,4 +89,5 @@ ALTER TABLE audit_log
     ADD CONSTRAINT audit_log_reason_is_short CHECK (length(reason) <= 500);
 
 CREATE INDEX audit_log_by_time ON audit_log (at, id);
+CREATE INDEX audit_log_of_account ON audit_log (account_id, at, id);
 CREATE INDEX audit_log_of_user ON audit_log (user_id) WHERE user_id IS NOT NULL;

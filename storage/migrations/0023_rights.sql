@@ -24,16 +24,20 @@ CREATE TABLE export (
     rights_request_id uuid        NOT NULL,
     without_assets    boolean     NOT NULL DEFAULT false,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lease_until       timestamptz NOT NULL DEFAULT 'epoch', -- a process makes it until then
+    tries             integer     NOT NULL DEFAULT 0,
     ready_at          timestamptz,
     failed_at         timestamptz,
-    expires_at        timestamptz,
+    expires_at        timestamptz, -- set: when the archive is to be removed
     removed_at        timestamptz, -- from the bucket
-    path_sealed       bytea,
+    path_sealed       bytea       NOT NULL, -- known before the first byte is written
     size              bigint,
     sha256            bytea,
     CONSTRAINT export_pkey PRIMARY KEY (account_id, export_id),
+    CONSTRAINT export_once UNIQUE (export_id),
     CONSTRAINT export_ready_is_whole CHECK (ready_at IS NULL OR (
-        size IS NOT NULL AND octet_length(sha256) = 32 AND expires_at IS NOT NULL))
+        size IS NOT NULL AND octet_length(sha256) = 32 AND expires_at IS NOT NULL)),
+    CONSTRAINT export_ends_once CHECK (ready_at IS NULL OR failed_at IS NULL)
 );
 
 CREATE INDEX export_to_make ON export (created_at) WHERE ready_at IS NULL AND failed_at IS NULL;
@@ -44,5 +48,17 @@ CREATE TABLE erasure (
     account_id        uuid        NOT NULL,
     rights_request_id uuid        NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lease_until       timestamptz NOT NULL DEFAULT 'epoch', -- a process works on it until then
     CONSTRAINT erasure_pkey PRIMARY KEY (account_id)
 );
+
+-- The counters of a key go with it.
+CREATE FUNCTION drop_key_use() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM key_use WHERE account_id = OLD.account_id AND key_id = OLD.key_id;
+    DELETE FROM key_seen WHERE account_id = OLD.account_id AND key_id = OLD.key_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER api_key_drops_counters AFTER DELETE ON api_key
+    FOR EACH ROW EXECUTE FUNCTION drop_key_use();

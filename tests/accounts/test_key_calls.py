@@ -194,13 +194,15 @@ async def test_a_key_expires(whole: Whole) -> None:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"display_name": "x" * 101}, "api_key.display_name"),
-    ({"mode": "MODE_TEST"}, "api_key.mode"),
+    ({"mode": 3}, "api_key.mode"),
     ({"scopes": ["SCOPE_UNSPECIFIED"]}, "api_key.scopes"),
     ({"scopes": [99]}, "api_key.scopes"),
     ({"limits": {"requests_per_minute": 0}}, "api_key.limits.requests_per_minute"),
     ({"limits": {"concurrent_generations": 1000001}}, "api_key.limits.concurrent_generations"),
     ({"allowed_models": ["no-such-model"]}, "api_key.allowed_models"),
-    ({"allowed_networks": ["203.0.113.7"]}, "api_key.allowed_networks"),
+    ({"allowed_networks": ["203.0.113.7/24"]}, "api_key.allowed_networks"),
+    ({"allowed_networks": ["here"]}, "api_key.allowed_networks"),
+    ({"allowed_networks": ["::1"] * 101}, "api_key.allowed_networks"),
     ({"expire_time": "2020-01-01T00:00:00Z"}, "api_key.expire_time"),
 ]
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +11,7 @@ from billing.ledger import Balance, InsufficientCredits
 from billing.pricing import PriceLine
 from core.engine.quote_uses import QuoteOver, UseQuote
 from core.engine.records import NewGeneration, Replay
-from core.engine.retention import sweep_keys
+from core.engine.rules import apply_rules
 from storage.commits import Commit, Committed, Refused
 from storage.committer import Committer
 from tests.fix_commit import Customer, House, PostgresHouse, participants
@@ -120,7 +121,7 @@ async def test_used_quotes_are_swept_when_they_would_have_expired(
         old,
     )
 
-    await sweep_keys(house.pool)
+    await apply_rules(house.pool, datetime.now(UTC))
 
     assert await house.query("SELECT quote_id FROM quote_use") == [(young,)]
 

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from core.engine.retention import drop_days, last_day_over, make_days, sweep_keys
+from core.engine.retention import drop_days, last_day_over, make_days
+from core.engine.rules import apply_rules
 from storage.commits import CommitRejected, Committed
 from tests.fix_commit import PostgresHouse
 
@@ -126,7 +127,6 @@ async def test_expired_idempotency_keys_are_swept(postgres_house: PostgresHouse)
         "UPDATE idempotency SET expires_at = now() WHERE key_hmac = %s RETURNING 1", bytes(32)
     )
 
-    assert await sweep_keys(postgres_house.pool) == 1
-    assert await sweep_keys(postgres_house.pool) == 0
+    await apply_rules(postgres_house.pool, datetime.now(UTC))
     rows = await postgres_house.query("SELECT key_hmac FROM idempotency")
     assert rows == [(bytes([1]) * 32,)]

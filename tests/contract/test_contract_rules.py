@@ -26,6 +26,7 @@ RPCS_WITHOUT_HTTP = {
     "GenerationService.AbandonGeneration",
     "GenerationService.ReadAsset",
     "ChatService.Complete",
+    "AccountService.IngestMailEvent",
     "BillingService.IngestStripeEvent",
     "WebhookService.IngestProviderCallback",
 }

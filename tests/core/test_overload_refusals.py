@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from core.authentication import KNOWN, Doorman
+from accounts.roles import Role
+from core.authentication import KNOWN, Credentials, Doorman
 from core.caller import Caller
 from core.engine.admission import Admission
 from core.errors import GatewayError, Reason
@@ -252,3 +253,40 @@ async def test_only_what_starts_a_generation_is_rationed(
 
     assert doorman.glance("good", True) is not None
     assert doorman.glance("good", False) is None
+
+
+class Sessions:
+    """Whose tokens begin with their person's number; nothing else is a session."""
+
+    async def authenticate(self, token: str) -> Caller:
+        number = token.removeprefix("rs_").partition(" ")[0]
+        if not number.isdecimal():
+            raise GatewayError(Reason.SESSION_INVALID, "No.")
+        person = UUID(int=int(number))
+        return Caller(uuid4(), UUID(int=0), user_id=person, session_id=uuid4(), role=Role.OWNER)
+
+
+async def test_who_guesses_sessions_is_a_stranger_as_who_guesses_keys(
+    admission: Admission, clock: Clock
+) -> None:
+    doorman = Doorman(Credentials(Keys(), Sessions()), admission, lambda _: None, "op", clock)
+    await doorman.authenticate("rs_1 known")
+    for number in range(int(Strangers.BURST)):
+        with pytest.raises(GatewayError) as caught:
+            await doorman.authenticate(f"rs_x {number}")
+        assert caught.value.reason is Reason.SESSION_INVALID
+    with pytest.raises(GatewayError) as caught:
+        await doorman.authenticate("rs_2 new")
+
+    assert caught.value.reason is Reason.OVERLOADED
+    await doorman.authenticate("rs_1 known")
+
+
+async def test_people_are_rationed_each_for_themselves_in_however_many_browsers(
+    admission: Admission, clock: Clock
+) -> None:
+    doorman = Doorman(Credentials(Keys(), Sessions()), admission, lambda _: None, "op", clock)
+    for token in ("rs_1 a", "rs_1 b", "rs_2 a"):
+        await doorman.authenticate(token)
+
+    assert sorted(doorman._known.values()) == [UUID(int=1), UUID(int=1), UUID(int=2)]

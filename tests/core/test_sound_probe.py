@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.body import Body
-from core.engine.intake import _probed
+from core.engine.input_probe import probed
 from core.engine.order import RawInput
 from core.errors import GatewayError, Reason
 from core.media import EXTENSIONS, SNIFFED_BYTES, declared, probe, sniff
@@ -90,7 +90,7 @@ def test_what_only_looks_like_a_sound_is_none(data):
 
 @every_format
 def test_a_sound_that_a_model_refers_to_is_looked_at_too(sound_format):
-    found = _probed(RawInput(Role.AUDIO, Body(sound(sound_format)), "audio_urls[0]"))
+    found = probed(RawInput(Role.AUDIO, Body(sound(sound_format)), "audio_urls[0]"))
 
     assert found.media_type == TYPES[sound_format]
     assert abs(found.seconds - 2.5) < 0.2
@@ -99,7 +99,7 @@ def test_a_sound_that_a_model_refers_to_is_looked_at_too(sound_format):
 @pytest.mark.parametrize("data", [b"<html>" * 20, encode(SoundRecipe("pcm", 500, 0))])
 def test_what_is_no_sound_cannot_be_referred_to(data):
     with pytest.raises(GatewayError) as caught:
-        _probed(RawInput(Role.AUDIO, Body(data), "audio_urls[0]"))
+        probed(RawInput(Role.AUDIO, Body(data), "audio_urls[0]"))
 
     assert (caught.value.reason, caught.value.parameter) == (Reason.INVALID_INPUT, "audio_urls[0]")
 

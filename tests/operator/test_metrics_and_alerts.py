@@ -25,6 +25,7 @@ from core.log import (
     RouteEnded,
     SignalHeard,
 )
+from core.mail.told import MailSent, MailUnsent
 from core.metrics import Metrics
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
@@ -227,4 +228,6 @@ def everything() -> Iterator[Any]:
     yield RequestShed("calls")
     yield SignalHeard("a", "ejected")
     yield PaymentOdd("adjusted", "pi_1")
+    yield MailSent("receipt", 1)
+    yield MailUnsent("receipt", "later", "timeout", 1)
     yield Defect("x", "E", "")

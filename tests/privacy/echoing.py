@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from aiohttp import web
 
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

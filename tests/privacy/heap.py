@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from types import FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 
 _LEFT_OUT = (type, ModuleType, FunctionType, FrameType)
 """Through these everything can be reached, the test itself too."""

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 
 GOOD = "good"
 STATUSES: Mapping[str, int] = {

@@ -3,57 +3,36 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from psycopg import sql
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
+from gateway.proof.canaries import Canaries
+from gateway.proof.processes import command_line, descendants
+from gateway.proof.search import Finding, Search
 from storage.s3 import Bucket
 from tests.fix_gateway import ROOT, Gateway
-from tests.privacy.canaries import Canaries
-from tests.processes import command_line, descendants, environment, open_files
 
 _WATCH_SECONDS = 0.02
 # The columns that their owners fill (docs/privacy.md).
 TYPED_BY_OWNERS = frozenset({"account.name", "api_key.name"})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
-    """A canary where it does not belong."""
-
-    sink: str
-    """`log`, `home`, `row`, `tmp`, `open file`, `command line`, `environment`, `metrics`, …"""
-    place: str
-    field: str
-
-
-def search(gateway: Gateway, temporary: Path, canaries: Canaries) -> list[Finding]:
+async def search(gateway: Gateway, temporary: Path, canaries: Canaries) -> list[Finding]:
     """Look through everything that the running *gateway* has left anywhere."""
-    found: set[Finding] = set()
-
-    def look(sink: str, place: str, data: bytes) -> None:
-        found.update(Finding(sink, place, what) for what in canaries.found_in(data))
-
-    for file, data in _database(gateway):
-        look("database", file, data)
-    for table, column, data in _rows(gateway):
-        look("row", f"{table}.{column}", data)
-    for file, data in _files(gateway.home, skip="postgres/data"):
-        look(_sink_of(file), file, data)
-    for file, data in _files(temporary):
-        look("tmp", file, data)
-    for pid in (gateway.process.pid, *descendants(gateway.process.pid)):
-        look("command line", str(pid), command_line(pid))
-        look("environment", str(pid), environment(pid))
-        for name, data in open_files(pid).items():
-            look("open file" if "/postgres/data/" not in name else "database", name, data)
-    look("trace", "reapi simulate record", _trace(gateway))
-    look("metrics", "/metrics", httpx.get(f"{gateway.rest}/metrics", timeout=20).content)
-    return sorted(found)
+    found = Search(canaries)
+    found.files("database", _written_out(gateway))
+    await _rows(gateway, found)
+    _home(gateway.home, found)
+    found.files("tmp", temporary)
+    found.process(gateway.process.pid)
+    found.look("trace", "reapi simulate record", _trace(gateway))
+    found.look("metrics", "/metrics", httpx.get(f"{gateway.rest}/metrics", timeout=20).content)
+    return found.found()
 
 
 def _trace(gateway: Gateway) -> bytes:
@@ -71,48 +50,41 @@ def _trace(gateway: Gateway) -> bytes:
     return recorded.stdout + recorded.stderr
 
 
+def _home(home: Path, found: Search) -> None:
+    """The gateway's own folder; `demo.json` holds keys by design."""
+    for path in (*home.iterdir(), *(home / "postgres").iterdir()):
+        name = str(path.relative_to(home))
+        found.look("home", name, name.encode())
+        if name in {"postgres", "postgres/data", "demo.json"}:
+            continue
+        if path.is_file():
+            found.read(_sink_of(name), name, path)
+        else:
+            found.files("home", path)
+
+
 def _sink_of(file: str) -> str:
     if file in {"stderr.log", "stdout.log"}:
         return "log"
     return "server log" if "server.log" in file else "home"
 
 
-def _files(folder: Path, skip: str = "nothing") -> Iterator[tuple[str, bytes]]:
-    """Every file with its content, and every name as content too."""
-    for path in folder.rglob("*"):
-        name = str(path.relative_to(folder))
-        if name.startswith(skip):
-            continue
-        yield name, name.encode()
-        if path.is_file() and path.name != "demo.json":
-            try:
-                yield name, path.read_bytes()
-            except FileNotFoundError:
-                continue  # PostgreSQL recycles its files while we look
-
-
-def _database(gateway: Gateway) -> Iterator[tuple[str, bytes]]:
+def _written_out(gateway: Gateway) -> Path:
     """The files of the database and its log of changes, all of them written out."""
     with gateway.database("postgres") as connection:
         connection.autocommit = True
         connection.execute("CHECKPOINT")
         ((folder,),) = connection.execute("SHOW data_directory").fetchall()
-    yield from _files(Path(folder))
+    return Path(folder)
 
 
-def _rows(gateway: Gateway) -> Iterator[tuple[str, str, bytes]]:
+async def _rows(gateway: Gateway, found: Search) -> None:
     """Every value of every column: what is compressed in the files, too."""
-    with gateway.database() as connection:
-        columns = connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public'"
-        ).fetchall()
-        for table, column in columns:
-            query = sql.SQL("SELECT string_agg({}::text, ' ') FROM {}").format(
-                sql.Identifier(column), sql.Identifier(table)
-            )
-            ((text,),) = connection.execute(query).fetchall()
-            yield table, column, (text or "").encode()
+    with gateway.database() as known:
+        info = known.info
+        dsn = make_conninfo(info.dsn, password=info.password)
+    async with await AsyncConnection.connect(dsn) as connection:
+        await found.rows(connection)
 
 
 def is_typed_by_its_owner(finding: Finding) -> bool:
@@ -127,10 +99,15 @@ class Watcher:
     gateway: Gateway
     temporary: Path
     canaries: Canaries
-    findings: set[Finding] = field(default_factory=set)
     looks: int = 0
+    _seen: Search = field(init=False)
+
+    @property
+    def findings(self) -> set[Finding]:
+        return self._seen.findings
 
     def __enter__(self) -> "Watcher":
+        self._seen = Search(self.canaries)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -145,10 +122,8 @@ class Watcher:
         while not self._stop.wait(_WATCH_SECONDS):
             self.looks += 1
             for pid in pids:
-                for name, data in open_files(pid).items():
-                    self._look("open file", name, data)
-            for name, data in _files(self.temporary):
-                self._look("tmp", name, data)
+                self._seen.open_files(pid)
+            self._seen.files("tmp", self.temporary)
 
     def _simulators(self) -> list[int]:
         return [
@@ -156,10 +131,6 @@ class Watcher:
             for pid in descendants(self.gateway.process.pid)
             if b"simulator" in command_line(pid)
         ]
-
-    def _look(self, sink: str, place: str, data: bytes) -> None:
-        for what in self.canaries.found_in(data):
-            self.findings.add(Finding(sink, place, what))
 
 
 def search_bucket(bucket: Bucket, canaries: Canaries) -> list[Finding]:

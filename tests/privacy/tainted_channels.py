@@ -11,7 +11,7 @@ from core.model import Kind, Mode, Resubmit, Role
 from tests.matrix_asks import FIELDS, PATHS, ROLES, Wish, wishes
 from tests.privacy.parrot import GOOD, WAYS
 from tests.privacy.tainted_files import data_url
-from tests.privacy.tainted_rest import Body, Maker, Plant, Tainted, as_json
+from gateway.proof.requests import Body, Maker, Plant, Tainted, as_json
 
 JOB_SECONDS = 6
 """A job whose provider says nothing but errors is given up after so long."""

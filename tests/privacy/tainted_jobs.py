@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.privacy.tainted_rest import Body, Maker, Plant, Tainted, as_json, as_text, tainted_png
+from gateway.proof.requests import Body, Maker, Plant, Tainted, as_json, as_text
+from tests.privacy.tainted_rest import tainted_png
 
 VIDEOS, TASKS = "/v1/videos", "/api/v1/tasks"
 IMAGE_TASKS, VIDEO_TASKS = "/api/v1/images/generations", "/api/v1/videos/generations"

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.fix_gateway import Gateway
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 from tests.privacy.echoing import Receiver
-from tests.privacy.tainted_rest import MODEL, Maker, as_json, as_text
+from gateway.proof.requests import MODEL, Maker, as_json, as_text
 
 NAME = "key name"
 """How the calls begin whose canaries may stand in `api_key.name` (docs/privacy.md)."""

@@ -4,111 +4,22 @@ import base64
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.privacy.canaries import Canaries
+from gateway.proof.requests import (
+    GENERATIONS,
+    MODEL,
+    Body,
+    Maker,
+    Plant,
+    Tainted,
+    as_json,
+    as_text,
+    planted,
+)
 
-Plant = Callable[[str], str]
-Body = Callable[[Plant], tuple[str, bytes]]
-"""Gives a content type and a body, and plants canaries in both."""
-GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
-MODEL = "gpt-image-2"
-
-
-@dataclass(frozen=True, slots=True)
-class Tainted:
-    """One request, and the canaries it may see again in its own answer."""
-
-    name: str
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes = field(repr=False)
-    own: frozenset[str] = field(repr=False)
-
-
-@dataclass(slots=True)
-class Maker:
-    """Makes tainted requests of one account."""
-
-    canaries: Canaries
-    key: str = field(repr=False)
-
-    def make(
-        self,
-        name: str,
-        body: Body,
-        path: str = GENERATIONS,
-        method: str = "POST",
-        headers: Mapping[str, str] | None = None,
-    ) -> Tainted:
-        """A request whose *body* (content type, bytes) plants canaries, as headers do."""
-        own: set[str] = set()
-
-        def plant(where: str) -> str:
-            word = self.canaries.plant(f"{name}: {where}")
-            own.add(word)
-            return word
-
-        kind, content = body(plant)
-        sent = {
-            "authorization": f"Bearer {self.key}",
-            "content-type": kind,
-            **tainted_headers(plant),
-            **{key: value.replace("CANARY", plant(key)) for key, value in (headers or {}).items()},
-        }
-        if path.endswith("?"):  # a transcoded call, which refuses a query that it does not know
-            query = ""
-        elif "?" in path:
-            query = plant("query")
-        else:
-            query = f"?{plant('query name')}={plant('query')}"
-        while "CANARY" in path:
-            path = path.replace("CANARY", plant("path"), 1)
-        return Tainted(name, method, path + query, sent, content, frozenset(own))
-
-
-def tainted_headers(plant: Plant) -> dict[str, str]:
-    """What clients, proxies and tracers send along."""
-    names = (
-        *("user-agent", "referer", "cookie", "x-request-id", "openai-organization", "tracestate"),
-        *("openai-project", "x-stainless-lang", "x-stainless-helper-method", "accept-language"),
-        *("x-forwarded-for", "forwarded", "x-correlation-id", "origin", "via", "x-anything"),
-    )
-    return {
-        **{name: plant(name) for name in names},
-        "baggage": f"user={plant('baggage')};{plant('baggage property')}",
-        "traceparent": f"00-{plant('traceparent')}-0000000000000001-01",
-        "idempotency-key": plant("idempotency key"),
-    }
-
-
-# ---- bodies
-
-
-def as_json(**fields: Any) -> Body:
-    """A JSON body; CANARY in a text or a name is replaced by a canary of its own."""
-
-    def body(plant: Plant) -> tuple[str, bytes]:
-        text = json.dumps({"model": MODEL, "prompt": "CANARY", "user": "CANARY", **fields})
-        return "application/json", _planted(text, plant).encode()
-
-    return body
-
-
-def _planted(text: str, plant: Plant) -> str:
-    pieces = text.split("CANARY")
-    return pieces[0] + "".join(
-        plant(f"json after {before[-24:]}") + after for before, after in pairwise(pieces)
-    )
-
-
-def as_text(kind: str, text: str) -> Body:
-    """Any other body."""
-    return lambda plant: (kind, _planted(text, plant).encode())
+EDITS = "/v1/images/edits"
 
 
 def as_form(images: int = 1, ending: bytes = b"--edge--\r\n", **fields: str) -> Body:
@@ -117,8 +28,8 @@ def as_form(images: int = 1, ending: bytes = b"--edge--\r\n", **fields: str) -> 
     def body(plant: Plant) -> tuple[str, bytes]:
         given = {"model": MODEL, "prompt": "CANARY", "safety_identifier": "CANARY", **fields}
         parts = [
-            f'content-disposition: form-data; name="{_planted(name, plant)}"\r\n\r\n'
-            f"{_planted(value, plant)}".encode()
+            f'content-disposition: form-data; name="{planted(name, plant)}"\r\n\r\n'
+            f"{planted(value, plant)}".encode()
             for name, value in given.items()
         ]
         parts += [
@@ -308,4 +219,4 @@ def raw(plant: Plant) -> list[bytes]:
         "GET / HTTP/1.1\r\nhost: x\r\n" + "CANARY: CANARY\r\n" * 150 + "\r\n",
         "GET /" + "CANARY" * 3_000 + " HTTP/1.1\r\nhost: x\r\n\r\n",
     ]
-    return [_planted(text, plant).encode() for text in texts]
+    return [planted(text, plant).encode() for text in texts]

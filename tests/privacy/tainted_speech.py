@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.privacy.tainted_rest import Body, Maker, Tainted, as_json, as_text
+from gateway.proof.requests import Body, Maker, Tainted, as_json, as_text
 
 SPEECH, TASKS = "/v1/audio/speech", "/api/v1/audio/generations"
 MODEL = "gpt-4o-mini-tts"

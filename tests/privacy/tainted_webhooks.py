@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.privacy.tainted_rest import GENERATIONS, Maker, Tainted, as_json, as_text
+from gateway.proof.requests import GENERATIONS, Maker, Tainted, as_json, as_text
 
 ENDPOINTS = "/api/v1/webhook_endpoints"
 URL = "https://CANARY.invalid/CANARY?CANARY=CANARY"

@@ -22,19 +22,20 @@ from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upst
 from tests.fix_gateway import ROOT, running
 from tests.fix_s3 import environment_of
 from tests.privacy import (
-    tainted_contract,
     tainted_grpc,
     tainted_jobs,
     tainted_rest,
     tainted_speech,
     tainted_webhooks,
 )
-from tests.privacy.canaries import Canaries
+from gateway.proof import contract, routes
+from gateway.proof.canaries import Canaries
+from gateway.proof.requests import GENERATIONS, Maker
+from gateway.proof.walker import KEPT, Callers, Walker
 from tests.privacy.echoing import WAYS, echoing_receiver, echoing_upstream
 from tests.privacy.leaky_gateway import LEAKS
 from tests.privacy.sinks import Watcher, is_typed_by_its_owner, search, search_bucket
-from tests.privacy.tainted_rest import Maker
-from tests.processes import shows_its_files
+from gateway.proof.processes import shows_its_files
 from tests.traffic import traffic
 
 pytestmark = [
@@ -139,9 +140,10 @@ class Run:
             caller = tainted_grpc.Caller(channel, self.key, self.canaries)
             await caller.everything()
             token = self.gateway.demo["admin_token"]
-            walker = tainted_contract.Walker(channel, self.key, token, self.canaries)
+            callers = Callers(self.key, self.session, token)
+            walker = Walker(channel, callers, self.canaries)
             await walker.everything()
-            self.called = walker.called
+            self.called, self.outcomes = walker.called, walker.outcomes
         for name, found in (("grpc", caller.strangers), ("contract", walker.strangers)):
             if found:
                 self.strangers[name] = found
@@ -163,8 +165,8 @@ async def everything(run, upstreams):
     await run.send(tainted_webhooks.good(run.maker))
     await run.send(tainted_webhooks.refused(run.maker))
     await run.send(tainted_rest.transcoded(run.maker))
-    await run.send(tainted_contract.asked(run.maker))
-    await run.send(tainted_contract.fields(run.maker))
+    await run.send(routes.asked(run.maker))
+    await run.send(routes.fields(run.maker))
     await run.send(tainted_rest.keyless(run.maker))
     await run.send(tainted_rest.good(run.poor))
     await run.send_raw()
@@ -252,7 +254,7 @@ async def test_nothing_that_callers_sent_is_found_anywhere(
                 admin_requests(gateway, canaries)
                 await everything(run, upstreams)
                 await at_rest(gateway)
-            findings = search(gateway, temporary, canaries)
+            findings = await search(gateway, temporary, canaries)
             log = gateway.log
 
     names = [item for item in findings if item.field in {"account name", "key name"}]
@@ -298,12 +300,12 @@ def assert_every_path_was_taken(run):
     wrong = {name: status for name, status in statuses.items() if name.startswith("wrong ")}
     assert {wrong[name] for name in wrong if " of " in name} == {400}
     assert statuses["lost video"] == statuses["lost content"] == statuses["lost task"] == 404
-    assert run.called == tainted_contract.every_text()
+    assert run.called == contract.every_text()
     assert "GenerationService.Generate: start.spec.parameters.inputs.inline" in run.called
     assert {name for name in statuses if name.startswith("route ")} == {
-        f"route {method} {template}" for method, template in tainted_contract.routes()
+        f"route {method} {template}" for method, template in routes.routes()
     }
-    assert statuses[f"field prompt of {tainted_rest.GENERATIONS}"] == 200
+    assert statuses[f"field prompt of {GENERATIONS}"] == 200
     assert run.served > 5
 
 
@@ -337,7 +339,7 @@ async def test_every_leak_is_found(tmp_path, temporary, canaries, bucket):
                         reply = await client.generate(prompt=prompt)
                     run.compare(prompt, json.dumps(reply.body).encode(), set())
                 await told(run, receiver)
-            findings = search(gateway, temporary, canaries)
+            findings = await search(gateway, temporary, canaries)
             findings += search_bucket(bucket, canaries)
             visible = shows_its_files(gateway.process.pid)
             log = gateway.log
@@ -375,7 +377,7 @@ async def test_what_breaks_with_content_in_its_mouth_does_not_say_it(tmp_path, t
         async with traffic(gateway.rest, key) as client:
             reply = await client.generate(prompt=canaries.plant("prompt"))
         log = gateway.log
-        findings = search(gateway, temporary, canaries)
+        findings = await search(gateway, temporary, canaries)
         assert gateway.balance(key) == {"credits": "100", "held": "0"}
         assert gateway.stop() == 0
 

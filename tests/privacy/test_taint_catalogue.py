@@ -4,7 +4,7 @@ import pytest
 
 from core.catalog.loader import load, shipped_files
 from gateway.catalogue_command import check, show
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 
 CHANNEL = """
 [channels.mine]

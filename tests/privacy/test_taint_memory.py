@@ -23,7 +23,7 @@ from tests.fetch.peers import LOOPBACK, Names
 from tests.fix_core import DELIVERY
 from tests.generating import SECONDS, generate, start
 from tests.privacy import tainted_channels as channels
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 from tests.privacy.heap import held
 from tests.privacy.tainted_files import FILES, FILM, FILM_SECONDS, SIDE, tainted_picture
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.fix_gateway import ROOT, running
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 from tests.privacy.echoing import echoing_receiver
 from tests.privacy.sinks import TYPED_BY_OWNERS, Watcher, search
 from tests.privacy.tainted_money import NAME, WRONG, Customer
@@ -87,7 +87,7 @@ async def test_money_leaves_no_text_behind(tmp_path, temporary, canaries):
             with Watcher(gateway, temporary, canaries) as watcher:
                 await customer.everything()
                 await customer.told(receiver, "budget.alert", "balance.low")
-            findings = search(gateway, temporary, canaries)
+            findings = await search(gateway, temporary, canaries)
             log = gateway.log
             assert gateway.stop() == 0
 
@@ -114,7 +114,7 @@ async def test_what_is_given_away_about_money_is_found(tmp_path, temporary, cana
             http.base_url = gateway.rest
             customer = Customer(gateway, canaries, http)
             await customer.everything()
-            findings = search(gateway, temporary, canaries)
+            findings = await search(gateway, temporary, canaries)
 
     logged = {item.field for item in findings if item.sink == "log"}
     rows = {(item.field, item.place) for item in findings if item.sink == "row"}

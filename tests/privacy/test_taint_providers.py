@@ -18,11 +18,11 @@ from tests import books
 from tests.fix_gateway import running
 from tests.fix_s3 import environment_of
 from tests.privacy import tainted_channels as channels
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 from tests.privacy.echoing import echoing_receiver
 from tests.privacy.parrot import GOOD, WAYS, parrot
 from tests.privacy.sinks import Watcher, search, search_bucket, search_simulator
-from tests.privacy.tainted_rest import Maker
+from gateway.proof.requests import Maker
 
 pytestmark = [
     pytest.mark.prove,
@@ -175,7 +175,7 @@ async def test_no_provider_bucket_or_receiver_makes_a_request_stay(
                 await hear_everything(customer, wishes, receiver)
                 await at_rest(gateway, receiver)
             after = looked_up(bird)
-            findings = search(gateway, temporary, canaries)
+            findings = await search(gateway, temporary, canaries)
             findings += search_bucket(bucket, canaries)
             findings += search_simulator(simulated, canaries)
             log = gateway.log

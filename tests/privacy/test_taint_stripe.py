@@ -26,7 +26,7 @@ from core.errors import GatewayError
 from core.services.stripe_answers import stripe_answers
 from gateway.hardening import UnsafeEnvironment, refuse_tracing
 from storage.pool import Pool, open_pool
-from tests.privacy.canaries import Canaries
+from gateway.proof.canaries import Canaries
 
 pytestmark = [
     pytest.mark.prove,

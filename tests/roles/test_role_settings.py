@@ -32,6 +32,9 @@ def pem(tmp_path):
         ("REAPI_GRPC_BIND", LONG),
         ("REAPI_GRPC_TLS_CERT", "/no/such.pem"),
         ("REAPI_PUBLIC_URL", ""),
+        ("REAPI_BRIDGE_TOKEN", "x" * 31),
+        ("REAPI_BRIDGE_TOKEN", "ü" * 32),
+        ("REAPI_SANDBOX", "maybe"),
     ],
 )
 def test_a_core_refuses_a_wrong_value_by_name(name, value):
@@ -54,11 +57,23 @@ def test_a_core_refuses_a_wrong_value_by_name(name, value):
         ("REAPI_BIND", "localhost"),
         ("REAPI_HTTP_PORT", "65536"),
         ("REAPI_LOG_LEVEL", "loud"),
+        ("REAPI_TRUSTED_PROXIES", "10.0.0.0/99"),
+        ("REAPI_BRIDGE_TOKEN", "ü" * 32),
     ],
 )
 def test_a_bridge_refuses_a_wrong_value_by_name(name, value):
     with pytest.raises(rest_bridge.settings.SettingsError, match=name):
         ProcessSettings.from_env({name: value})
+
+
+def test_the_token_of_bridges_is_shown_nowhere():
+    token = "canary" * 6
+    of_core = Settings.for_core({**PUBLIC, "REAPI_BRIDGE_TOKEN": token})
+    of_bridge = ProcessSettings.from_env({"REAPI_BRIDGE_TOKEN": token})
+
+    assert of_core.bridge_token is not None
+    assert of_core.bridge_token.reveal() == of_bridge.token == token
+    assert "canary" not in repr((of_core, of_bridge))
 
 
 def test_a_bridge_reads_nothing_that_it_does_not_need():

@@ -20,7 +20,8 @@ from core.keyring import admin_token, open_keyring
 from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
 from tests.fix_gateway import eventually
 from tests.patience import wait_until
-from tests.processes import descendants, is_alive
+from gateway.proof.processes import descendants
+from tests.processes import is_alive
 from tests.role_processes import Role, launch, running_role
 from tests.traffic import traffic
 

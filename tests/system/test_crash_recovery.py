@@ -11,7 +11,8 @@ import pytest
 from tests import books
 from tests.fix_gateway import Gateway, start
 from tests.patience import wait_until
-from tests.processes import descendants, is_alive
+from gateway.proof.processes import descendants
+from tests.processes import is_alive
 from tests.traffic import traffic
 
 pytestmark = [

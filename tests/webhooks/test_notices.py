@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ import psycopg
 from billing.ledger import Hold
 from billing.low_balances import LowBalances
 from core.engine.records import NewGeneration
+from core.engine.rules import apply_rules
 from core.webhooks.records import EventType
 from storage.commits import Committed, Refused, Verdict
 from tests.webhooks.posting_office import Desk, working
@@ -154,7 +156,7 @@ async def test_a_notice_waits_for_mail_and_leaves_30_days_after_its_period(desk:
         "UPDATE notice SET expires_at = expires_at - interval '31 days'"
         " WHERE expires_at < now() + interval '31 days' RETURNING 1"
     )
-    await desk.office.deliveries.sweep()
+    await apply_rules(desk.house.pool, datetime.now(UTC))
     rows: list[Any] = await desk.house.query(
         "SELECT facts->>'period', mailed_at, expires_at FROM notice"
     )

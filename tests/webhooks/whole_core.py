@@ -53,9 +53,16 @@ class Whole:
 
 @asynccontextmanager
 async def whole_core(
-    url: str, outputs: Path, offered: Catalogue | None = None
+    url: str,
+    outputs: Path,
+    offered: Catalogue | None = None,
+    bridge: BridgeSettings | None = None,
+    **more: Any,
 ) -> AsyncIterator[Whole]:
-    """Its providers are all unreachable: what is accepted fails at once."""
+    """Its providers are all unreachable: what is accepted fails at once.
+
+    *more* is of the `CoreConfig`.
+    """
     emitted: list[Any] = []
     config = CoreConfig(
         url,
@@ -64,6 +71,7 @@ async def whole_core(
         outputs,
         "https://gateway.test",
         webhook_networks=LOOPBACK,
+        **more,
     )
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(config, emitted.append))
@@ -71,7 +79,7 @@ async def whole_core(
         core.register(local)
         stack.push_async_callback(local.stop, 1)
         channel = await stack.enter_async_context(LocalChannel(local))
-        server = HttpServer(create_app(channel, BridgeSettings(), {}), "127.0.0.1", 0)
+        server = HttpServer(create_app(channel, bridge or BridgeSettings(), {}), "127.0.0.1", 0)
         await server.start()
         stack.push_async_callback(server.stop, grace=1.0)
         account = uuid4()

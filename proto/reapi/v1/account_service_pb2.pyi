@@ -648,3 +648,19 @@ class SendContactMessageRequest(_message.Message):
 class SendContactMessageResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class IngestMailEventRequest(_message.Message):
+    __slots__ = ("payload", "event_id", "signed_at", "signature")
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_AT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    event_id: str
+    signed_at: str
+    signature: str
+    def __init__(self, payload: _Optional[bytes] = ..., event_id: _Optional[str] = ..., signed_at: _Optional[str] = ..., signature: _Optional[str] = ...) -> None: ...
+
+class IngestMailEventResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

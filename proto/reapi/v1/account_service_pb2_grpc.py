@@ -247,6 +247,11 @@ class AccountServiceStub:
                 request_serializer=reapi_dot_v1_dot_account__service__pb2.SendContactMessageRequest.SerializeToString,
                 response_deserializer=reapi_dot_v1_dot_account__service__pb2.SendContactMessageResponse.FromString,
                 _registered_method=True)
+        self.IngestMailEvent = channel.unary_unary(
+                '/reapi.v1.AccountService/IngestMailEvent',
+                request_serializer=reapi_dot_v1_dot_account__service__pb2.IngestMailEventRequest.SerializeToString,
+                response_deserializer=reapi_dot_v1_dot_account__service__pb2.IngestMailEventResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
@@ -564,6 +569,15 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IngestMailEvent(self, request, context):
+        """IngestMailEvent takes what the mail service posted: a bounce or a complaint
+        stops further mail to that address. It is believed only with a signature. It
+        needs no credential.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -776,6 +790,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.SendContactMessage,
                     request_deserializer=reapi_dot_v1_dot_account__service__pb2.SendContactMessageRequest.FromString,
                     response_serializer=reapi_dot_v1_dot_account__service__pb2.SendContactMessageResponse.SerializeToString,
+            ),
+            'IngestMailEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.IngestMailEvent,
+                    request_deserializer=reapi_dot_v1_dot_account__service__pb2.IngestMailEventRequest.FromString,
+                    response_serializer=reapi_dot_v1_dot_account__service__pb2.IngestMailEventResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1915,6 +1934,33 @@ class AccountService:
             '/reapi.v1.AccountService/SendContactMessage',
             reapi_dot_v1_dot_account__service__pb2.SendContactMessageRequest.SerializeToString,
             reapi_dot_v1_dot_account__service__pb2.SendContactMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IngestMailEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/reapi.v1.AccountService/IngestMailEvent',
+            reapi_dot_v1_dot_account__service__pb2.IngestMailEventRequest.SerializeToString,
+            reapi_dot_v1_dot_account__service__pb2.IngestMailEventResponse.FromString,
             options,
             channel_credentials,
             insecure,

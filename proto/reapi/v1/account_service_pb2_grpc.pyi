@@ -149,6 +149,11 @@ class AccountServiceStub:
     """
     SendContactMessage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SendContactMessageRequest, _account_service_pb2.SendContactMessageResponse]
     """SendContactMessage mails the operator. It needs no credential."""
+    IngestMailEvent: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.IngestMailEventRequest, _account_service_pb2.IngestMailEventResponse]
+    """IngestMailEvent takes what the mail service posted: a bounce or a complaint
+    stops further mail to that address. It is believed only with a signature. It
+    needs no credential.
+    """
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -271,6 +276,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     SendContactMessage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SendContactMessageRequest, _account_service_pb2.SendContactMessageResponse]  # type: ignore[assignment]
     """SendContactMessage mails the operator. It needs no credential."""
+    IngestMailEvent: _aio.UnaryUnaryMultiCallable[_account_service_pb2.IngestMailEventRequest, _account_service_pb2.IngestMailEventResponse]  # type: ignore[assignment]
+    """IngestMailEvent takes what the mail service posted: a bounce or a complaint
+    stops further mail to that address. It is believed only with a signature. It
+    needs no credential.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountService signs people in, manages their accounts and keeps the privacy
@@ -642,5 +652,16 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.SendContactMessageResponse, _abc.Awaitable[_account_service_pb2.SendContactMessageResponse]]:
         """SendContactMessage mails the operator. It needs no credential."""
+
+    @_abc_1.abstractmethod
+    def IngestMailEvent(
+        self,
+        request: _account_service_pb2.IngestMailEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.IngestMailEventResponse, _abc.Awaitable[_account_service_pb2.IngestMailEventResponse]]:
+        """IngestMailEvent takes what the mail service posted: a bounce or a complaint
+        stops further mail to that address. It is believed only with a signature. It
+        needs no credential.
+        """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

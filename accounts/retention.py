@@ -1,0 +1,113 @@
+"""How long what is kept: one table of rules. Pure: *now* is an argument.
+
+What a rule does is in its words; `core.engine.rules` does it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, LiteralString
+
+DAY: Final = timedelta(days=1)
+MONTH: Final = 30 * DAY
+"""What the privacy policy promises of usage metadata, links and outputs."""
+YEAR: Final = timedelta(days=365.25)
+PAYMENT_YEARS: Final = 7
+"""As tax law asks of records of sales; the database refuses earlier deletion (migration 0012)."""
+
+
+class Deed(StrEnum):
+    """What is done with what is due."""
+
+    DELETE = "delete"
+    """Its rows go."""
+    EMPTY = "empty"
+    """One column of it is emptied; the row stays."""
+    DROP_DAYS = "drop days"
+    """Whole partitions go (`core.engine.retention`)."""
+    REMOVE_OUTPUTS = "remove outputs"
+    """Objects go from the bucket (`core.engine.sweeping`)."""
+    REMOVE_EXPORTS = "remove archives"
+    """Likewise (`core.engine.exporting`)."""
+
+
+class Age(StrEnum):
+    """What the age column holds."""
+
+    TIME = "time"
+    DATE = "date"
+    ID = "id"
+    """A UUIDv7: it begins with its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. Due is what has an age column (*column*) of *keep* or more before now."""
+
+    table: str
+    column: str
+    keep: timedelta
+    why: str
+    deed: Deed = Deed.DELETE
+    age: Age = Age.TIME
+    emptied: str = ""
+    """The column that is emptied."""
+    only: LiteralString = "true"
+    """Of which rows: SQL, ours."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return f"{self.table}.{self.emptied}" if self.emptied else self.table
+
+    def due_before(self, now: datetime) -> datetime:
+        """What is as old as that, or older, is due."""
+        # A calendar's years: seven of them are seven birthdays, whatever leap years there are.
+        if self.keep % YEAR == timedelta(0) and self.keep:
+            years = self.keep // YEAR
+            day = 28 if (now.month, now.day) == (2, 29) else now.day
+            return now.replace(year=now.year - years, day=day)
+        return now - self.keep
+
+
+_EXPIRED: Final = "it is worth nothing once it has expired"
+_NONE: Final = timedelta(0)
+
+RULES: Final = (
+    Rule("asset", "expires_at", _NONE, "outputs: 30 days", Deed.REMOVE_OUTPUTS,
+         only="removed_at IS NULL"),
+    Rule("generation", "id", MONTH, "usage metadata and links: 30 days", Deed.DROP_DAYS, Age.ID),
+    Rule("export", "expires_at", _NONE, "archives: 24 hours", Deed.REMOVE_EXPORTS,
+         only="removed_at IS NULL"),
+    Rule("export", "created_at", MONTH, "usage metadata",
+         only="(removed_at IS NOT NULL OR failed_at IS NOT NULL)"),
+    # The database's own clock has a say: no moved one loses what the law wants kept.
+    Rule("payment", "created_at", PAYMENT_YEARS * YEAR, "records of sales: 7 years",
+         only="t.created_at <= now() - interval '7 years'"),
+    Rule("webhook_delivery", "created_at", MONTH, "usage metadata"),
+    Rule("webhook_callback", "generation_id", MONTH, "usage metadata", age=Age.ID),
+    Rule("taken_down", "created_at", 32 * DAY, "after the output that it is about"),
+    Rule("stripe_event", "applied_at", MONTH, "ten times as long as Stripe tries again"),
+    Rule("checkout_session", "created_at", MONTH, "what was paid stands in payment"),
+    Rule("key_network", "day", MONTH, "usage metadata", age=Age.DATE),
+    Rule("api_key", "revoked_at", 32 * DAY, "after all generations that were made with it",
+         # Budgets and the keys that it was rotated to refer to it.
+         only="NOT EXISTS (SELECT FROM budget b WHERE b.account_id = t.account_id"
+              " AND b.key_id = t.key_id) AND NOT EXISTS (SELECT FROM api_key k"
+              " WHERE k.account_id = t.account_id AND k.line_id = t.key_id"
+              " AND k.revoked_at IS NULL)"),
+    Rule("audit_log", "at", 90 * DAY, "IP addresses: to look into an attack of late", Deed.EMPTY,
+         emptied="network", only="network IS NOT NULL"),
+    Rule("audit_log", "at", 2 * YEAR, "who did what: what is found late is found within two years"),
+    Rule("mail", "created_at", 3 * DAY, "what a mail says: nobody waits for it any longer",
+         Deed.EMPTY, emptied="sealed", only="sealed IS NOT NULL"),
+    Rule("mail", "created_at", MONTH, "usage metadata"),
+    Rule("mail_suppression", "created_at", 2 * YEAR, "an address may be good again"),
+    Rule("rights_request", "created_at", 3 * YEAR, "as long as complaints may be brought",
+         only="done_at IS NOT NULL"),
+    *(
+        Rule(table, "expires_at", _NONE, _EXPIRED)
+        for table in ("idempotency", "quote_use", "call_repeat", "notice", "session",
+                      "person_token", "oauth_flow", "invitation", "throttle")
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""What an operator owes in writing: policies, their notice, and the list of subprocessors."""
