@@ -11,6 +11,7 @@ reAPI is ready.
 
   REST       {rest_url}/v1
   gRPC       {grpc_address}
+  sign in    {rest_url}/sign-in   (and {rest_url}/sign-up)
   simulator  {simulator_url}   (PUT /_faults/openai-a to break a channel)
   mail       {simulator_url}/_mail/   (what the demo sends arrives here, and nowhere else)
   API key    {api_key}   (a demo account with credits)

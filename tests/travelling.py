@@ -3,19 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from grpc import aio
 
 from tests.fix_gateway import Gateway
-from tests.journeying import SECONDS, Caller, GrpcWire, Inbox, RestWire, Wire
+from tests.journeying import SECONDS, Caller, GrpcWire, Inbox, Refused, RestWire, Wire, until
 
 PASSWORD = "quarrel-lobster-61-vaults"
 OTHER = "seventh-walrus-orbits-42"
 TRANSPORTS = ("rest", "grpc")
+PICTURE = {"model": "gpt-image-2", "parameters": {"prompt": "a pear"}}
 
 
 @dataclass
@@ -142,3 +144,62 @@ async def travelling(gateway: Gateway, transport: str) -> AsyncIterator[Journey]
             return
         http = httpx.AsyncClient(base_url=gateway.rest, timeout=SECONDS, trust_env=False)
         yield Journey(gateway, RestWire(await stack.enter_async_context(http)))
+
+
+async def give(journey: Journey, person: Person, credits_: str = "1000") -> None:
+    id_ = str(UUID(hex=person.account.removeprefix("accounts/")))
+    await journey.operator.ask("GrantCredits", id=id_, credits=credits_, request_id="first")
+
+
+async def made(caller: Caller) -> dict[str, Any]:
+    """A generation that succeeded."""
+    begun = (await caller.ask("CreateGeneration", spec=PICTURE))["generation"]
+    found: dict[str, Any] = {}
+
+    async def ended() -> bool:
+        answer = await caller.ask("GetGeneration", name=begun["name"])
+        found.update(answer["generation"])
+        return found["state"] not in ("STATE_ACCEPTED", "STATE_RUNNING")
+
+    await until(ended, "the generation did not end")
+    assert found["state"] == "STATE_SUCCEEDED", found
+    return found
+
+
+async def seconds_until_refused(caller: Caller, rpc: str) -> float:
+    """How long a credential went on working."""
+    begin = monotonic()
+
+    async def is_refused() -> bool:
+        try:
+            await caller.refused(rpc)
+        except AssertionError:
+            return False
+        return True
+
+    await until(is_refused, "the credential works still")
+    return monotonic() - begin
+
+
+async def until_answered(caller: Caller) -> dict[str, Any]:
+    """The balance, once a change has arrived everywhere."""
+    found: dict[str, Any] = {}
+
+    async def answers() -> bool:
+        try:
+            found.update(await caller.ask("GetBalance"))
+        except Refused:
+            return False
+        return True
+
+    await until(answers, "the key does not work", 5)
+    return found
+
+
+async def fetched(uri: str) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+        return await http.get(uri)
+
+
+async def gone(uri: str) -> bool:
+    return (await fetched(uri)).status_code == 404

@@ -1,64 +1,39 @@
 """What people do with accounts: keys, members, budgets, archives, deletion; over both transports."""
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
-from time import monotonic
 from typing import Any
-from uuid import UUID
 
-import httpx
 import pytest
 
 from tests.fix_gateway import Gateway
-from tests.journeying import Caller, until
-from tests.travelling import PASSWORD, TRANSPORTS, Journey, Person, new_address, travelling
-
-PICTURE = {"model": "gpt-image-2", "parameters": {"prompt": "a pear"}}
+from tests.journeying import until
+from tests.travelling import (
+    PASSWORD,
+    PICTURE,
+    TRANSPORTS,
+    Journey,
+    Person,
+    fetched,
+    give,
+    gone,
+    made,
+    new_address,
+    seconds_until_refused,
+    travelling,
+    until_answered,
+)
 
 
 @pytest.fixture(params=TRANSPORTS)
 async def journey(request: pytest.FixtureRequest, gateway: Gateway) -> AsyncIterator[Journey]:
     async with travelling(gateway, request.param) as found:
         yield found
-
-
-async def give(journey: Journey, person: Person, credits_: str = "1000") -> None:
-    id_ = str(UUID(hex=person.account.removeprefix("accounts/")))
-    await journey.operator.ask("GrantCredits", id=id_, credits=credits_, request_id="first")
-
-
-async def made(caller: Caller) -> dict[str, Any]:
-    """A generation that succeeded."""
-    begun = (await caller.ask("CreateGeneration", spec=PICTURE))["generation"]
-    found: dict[str, Any] = {}
-
-    async def ended() -> bool:
-        answer = await caller.ask("GetGeneration", name=begun["name"])
-        found.update(answer["generation"])
-        return found["state"] not in ("STATE_ACCEPTED", "STATE_RUNNING")
-
-    await until(ended, "the generation did not end")
-    assert found["state"] == "STATE_SUCCEEDED", found
-    return found
-
-
-async def seconds_until_refused(caller: Caller, rpc: str) -> float:
-    """How long a credential went on working."""
-    begin = monotonic()
-
-    async def is_refused() -> bool:
-        try:
-            await caller.refused(rpc)
-        except AssertionError:
-            return False
-        return True
-
-    await until(is_refused, "the credential works still")
-    return monotonic() - begin
 
 
 async def test_a_key_is_made_limited_to_networks_rotated_and_stops_within_a_second(
@@ -69,19 +44,15 @@ async def test_a_key_is_made_limited_to_networks_rotated_and_stops_within_a_seco
     key, name = await person.key(display_name="first")
     picture = await made(key)
     change = {"name": name, "allowed_networks": ["192.0.2.0/24"]}
-    await person.ask("UpdateApiKey", api_key=change, update_mask="allowed_networks")
+    await person.ask("UpdateApiKey", api_key=change)
     elsewhere = await seconds_until_refused(key, "GetBalance")
     reason = await key.refused("GetBalance")
     change["allowed_networks"] = ["127.0.0.0/8", "::1/128"]
-    await person.ask("UpdateApiKey", api_key=change, update_mask="allowed_networks")
-
-    async def works() -> Any:
-        return await key.ask("GetBalance")
+    await person.ask("UpdateApiKey", api_key=change)
 
     rotated = await person.ask("RotateApiKey", name=name, grace_period="600s")
     new = key.holding(rotated["secret"])
     both = [await until_answered(one) for one in (key, new)]
-    begin = monotonic()
     await person.ask("RevokeApiKey", name=rotated["api_key"]["name"])
     revoked = await seconds_until_refused(new, "GetBalance")
 
@@ -90,22 +61,6 @@ async def test_a_key_is_made_limited_to_networks_rotated_and_stops_within_a_seco
     assert all(both)
     assert await new.refused("GetBalance") == "API_KEY_INVALID"
     assert max(elsewhere, revoked) < 1.0, (elsewhere, revoked)
-    assert monotonic() > begin
-
-
-async def until_answered(caller: Caller) -> dict[str, Any]:
-    """The balance, once a change has arrived everywhere."""
-    found: dict[str, Any] = {}
-
-    async def answers() -> bool:
-        try:
-            found.update(await caller.ask("GetBalance"))
-        except Exception:
-            return False
-        return True
-
-    await until(answers, "the key does not work", 5)
-    return found
 
 
 async def test_a_test_key_costs_nothing_and_says_so(journey: Journey) -> None:
@@ -151,7 +106,9 @@ async def test_people_are_invited_change_roles_and_leave_with_their_keys(journey
     assert await moved.refused("GetProfile") == "SESSION_INVALID"
     members = (await owner.ask("ListMembers"))["members"]
     assert {each["email"] for each in members} == {owner.email, accountant.email}
-    actions = {each["action"] for each in (await owner.ask("ListSecurityEvents"))["security_events"]}
+    actions = {
+        each["action"] for each in (await owner.ask("ListSecurityEvents"))["security_events"]
+    }
     assert actions >= {"invitation.create", "member.remove"}, actions
 
 
@@ -204,7 +161,7 @@ async def test_an_archive_is_downloaded_and_then_everything_is_deleted_and_stops
     signed_out = await person.refused("GetProfile")
 
     assert len(content.content) == int(archive["size_bytes"])
-    assert hashlib.sha256(content.content).digest() == decoded(archive["sha256"])
+    assert hashlib.sha256(content.content).digest() == base64.b64decode(archive["sha256"])
     assert person.email in json.dumps(profile)
     assert before == 200
     assert wrong == "REAUTHENTICATION_REQUIRED"
@@ -228,18 +185,3 @@ async def ready(person: Person, name: str) -> dict[str, Any]:
                 assert export["state"] == "STATE_READY"
                 return export
             await asyncio.sleep(0.05)
-
-
-async def fetched(uri: str) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        return await http.get(uri)
-
-
-async def gone(uri: str) -> bool:
-    return (await fetched(uri)).status_code == 404
-
-
-def decoded(text: str) -> bytes:
-    import base64
-
-    return base64.b64decode(text)

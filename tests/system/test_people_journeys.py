@@ -21,9 +21,7 @@ async def test_somebody_signs_up_proves_the_address_signs_in_and_out(journey: Jo
     unproved = await person.refused("CreateApiKey", api_key={})
     await journey.verify(email)
     profile = (await person.ask("GetProfile"))["profile"]
-    renamed = await person.ask(
-        "UpdateProfile", profile={"display_name": "Ann B."}, update_mask="display_name"
-    )
+    renamed = await person.ask("UpdateProfile", profile={"display_name": "Ann B."})
     await person.ask("SignOut")
 
     assert options["password_enabled"]
