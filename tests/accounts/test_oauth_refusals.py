@@ -193,7 +193,6 @@ async def test_somebody_new_must_confirm_age_and_policies(house, missing) -> Non
 @pytest.mark.parametrize(
     "uri",
     [
-        "",
         "https://evil.example/auth/github/callback",
         "http://127.0.0.1:8080/auth/google/callback",
         "http://127.0.0.1:8080/auth/github/callback?next=//evil.example",

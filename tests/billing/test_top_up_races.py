@@ -124,9 +124,11 @@ async def test_many_processes_that_find_an_account_low_charge_its_card_once(shop
     for _ in range(4):
         await shop.run(processes=6)
 
-    assert len(shop.stripe.charges) == 1
-    assert await shop.states() == ["credited"]
-    assert await shop.posted() == AMOUNT
+    minutes = len(await shop.query("SELECT DISTINCT minute FROM top_up"))
+    assert minutes in {1, 2}, "one charge in a minute of the clock, which may have turned meanwhile"
+    assert len(shop.stripe.charges) == minutes
+    assert await shop.states() == ["credited"] * minutes
+    assert await shop.posted() == AMOUNT * minutes
 
 
 async def test_the_next_minute_may_buy_again_and_the_month_ends_it(shop) -> None:

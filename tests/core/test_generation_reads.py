@@ -6,8 +6,8 @@ import pytest
 from core.body import Body
 from core.engine.records import Listing
 from core.model import Final, Report
-from reapi.v1 import account_service_pb2 as account_pb
-from reapi.v1 import account_service_pb2_grpc as account_rpc
+from reapi.v1 import chat_service_pb2 as chat_pb
+from reapi.v1 import chat_service_pb2_grpc as chat_rpc
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
 from tests.fix_core import METADATA, PNG
@@ -78,13 +78,12 @@ async def test_a_name_that_is_nobodys_is_not_found(channel, name):
 
 
 async def test_what_is_not_built_says_so(channel):
+    call = chat_rpc.ChatServiceStub(channel).Complete(chat_pb.CompleteRequest(), metadata=METADATA)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await account_rpc.AccountServiceStub(channel).GetProfile(
-            account_pb.GetProfileRequest(), metadata=METADATA
-        )
+        await call.read()
 
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert dict(reason_of(caught.value).metadata) == {"endpoint": "AccountService.GetProfile"}
+    assert dict(reason_of(caught.value).metadata) == {"endpoint": "ChatService.Complete"}
 
 
 @pytest.mark.parametrize(

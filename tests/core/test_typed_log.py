@@ -45,6 +45,7 @@ def test_a_defect_tells_type_and_frames_and_never_the_message():
 def test_records_of_libraries_lose_message_and_arguments(capsys):
     record_logger = logging.getLogger("some.library")
     record_logger.addHandler(SilentHandler())
+    record_logger.propagate = False  # another test may have set up the root's handler
     try:
         raise KeyError(CANARY)
     except KeyError:
