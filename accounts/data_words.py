@@ -14,7 +14,7 @@ class Erase(StrEnum):
     KEEP = "keep"
     """The law, or the books: they name nobody."""
     FORGET = "forget"
-    """They stay, without the ids (`accounts.erasure_sql`)."""
+    """They stay, without the ids (`accounts.erasure`)."""
 
 
 @dataclass(frozen=True, slots=True)

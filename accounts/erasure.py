@@ -275,6 +275,8 @@ async def finish(connection: Connection, claimed: Claimed) -> None:
         "account": claimed.account_id,
         "request": claimed.rights_request_id,
     }
+    # Of two accounts of a person that end at a time, the later one sees that the earlier is gone.
+    await connection.execute(_MEMBERS, (claimed.account_id,))
     cursor = await connection.execute(_PEOPLE, values)
     values["people"] = [user for (user,) in await cursor.fetchall()]
     await connection.execute(_SUPPRESSED, values)
@@ -301,7 +303,9 @@ async def forget_samples(pool_connection: Callable[[], Any]) -> None:
     Of a table that has become empty it makes no new sample, and forgets the old one only where it
     can be told to (from version 18 on).
     """
-    names = [table.name for table in TABLES if Erase.DELETE in (table.account, table.person)]
+    gone = {Erase.DELETE, Erase.FORGET}
+    names = [each.name for each in TABLES if gone & {each.account, each.person}]
+    names.remove("procrastinate_jobs")  # ids only, and not where no worker ever ran
     for part in dict.fromkeys([*await _parts(pool_connection), *names]):
         table = sql.Identifier(part)
         async with pool_connection() as connection:

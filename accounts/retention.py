@@ -28,7 +28,7 @@ class Deed(StrEnum):
     REMOVE_OUTPUTS = "remove outputs"
     """Objects go from the bucket (`core.engine.sweeping`)."""
     REMOVE_EXPORTS = "remove archives"
-    """Likewise (`core.engine.exporting`)."""
+    """Likewise (`core.rights.exporting`)."""
 
 
 class Age(StrEnum):
@@ -104,7 +104,7 @@ RULES: Final = (
     Rule("mail", "created_at", MONTH, "usage metadata"),
     Rule("mail_suppression", "created_at", 2 * YEAR, "an address may be good again"),
     Rule("rights_request", "created_at", 3 * YEAR, "as long as complaints may be brought",
-         only="done_at IS NOT NULL"),
+         only="(done_at IS NOT NULL OR kind <> 'erasure')"),
     *(
         Rule(table, "expires_at", _NONE, _EXPIRED)
         for table in ("idempotency", "quote_use", "call_repeat", "notice", "session",

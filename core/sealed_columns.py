@@ -214,7 +214,7 @@ NEEDLESS: Final[Mapping[str, str]] = {
     "export.sha256": "no key: of an archive",
     "generation.fingerprint": "30 days; a retry without a key counts as new",
     "idempotency.request_hmac": "goes with key_hmac",
-    "call_repeat.key_hmac": "24 hours; found under the newest key only",
+    "call_repeat.key_hmac": "24 hours; found under the oldest key, until that is dropped",
     "call_repeat.request_hmac": "goes with key_hmac",
     "ledger_chain.chain_sha256": "no key: a chain",
     "ledger_seal.chain_sha256": "no key: a chain",

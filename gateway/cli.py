@@ -26,6 +26,7 @@ from gateway.margins_options import add_margins
 from gateway.newsletter_options import add_newsletter
 from gateway.operator_options import add_operator
 from gateway.payments_options import add_payments
+from gateway.privacy_options import add_privacy
 from gateway.process import ServeError
 from gateway.promo_codes_options import add_promo_codes
 from gateway.retention_options import add_retention
@@ -193,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add_margins(commands.add_parser)
     add_payments(commands.add_parser)
     add_newsletter(commands.add_parser)
+    add_privacy(commands.add_parser)
     add_promo_codes(commands.add_parser)
     add_retention(commands.add_parser)
     add_secrets(commands.add_parser)

@@ -218,8 +218,8 @@ class Inbox:
         await until(came, f"no mail {subject!r} came", seconds)
         return found[-1]
 
-    async def token(self, to: str, page: str) -> str:
-        """The token in the last link to *page* that was mailed; waits for one."""
+    async def token(self, to: str, page: str, *, after: int = 0) -> str:
+        """The token in the last link to *page* that was mailed; waits for more than *after*."""
         tokens: list[str] = []
 
         async def came() -> bool:
@@ -229,7 +229,7 @@ class Inbox:
                 for link in links
                 if urlsplit(link).path == page and "token" in parse_qs(urlsplit(link).query)
             ]
-            return bool(tokens)
+            return len(tokens) > after
 
         await until(came, f"no mail with a link to {page} came")
         return tokens[-1]

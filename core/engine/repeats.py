@@ -57,7 +57,7 @@ class Repeats:
         """
         if request.key is None:
             return None
-        mac = self._keyring.mac
+        mac = self._keyring.oldest  # it stays the same when a key is added
         key = mac(_PURPOSE, request.method.encode(), request.key.reveal().encode())
         contents = mac(_PURPOSE, request.method.encode(), b"contents", request.contents)
         await connection.execute(_FORGET, (request.account_id, key))

@@ -85,8 +85,8 @@ class Erasures:
                 while await self.work():
                     pass
                 if (now := datetime.now(UTC)) - looked > _EVERY:
+                    looked = now  # whatever comes of it: it takes long, and is done often enough
                     await self.look_again(now)
-                    looked = now
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), LOOK_SECONDS)
 

@@ -143,7 +143,8 @@ class ExportCalls:
             message.size_bytes, message.sha256 = export.size or 0, export.sha256 or b""
             message.ready_time.CopyFrom(timestamp(export.ready_at))
             message.expire_time.CopyFrom(timestamp(export.expires_at))
-        if state == account_pb2.Export.STATE_READY:
+        # It holds who asked: their sessions, and what they did in other accounts.
+        if state == account_pb2.Export.STATE_READY and export.user_id == current_caller().user_id:
             message.uri = self._media + export.path
         return message
 

@@ -1,1 +1,1 @@
-"""The canary proof: words that stand nowhere else, planted everywhere, and looked for everywhere."""
+"""The canary proof: words that stand nowhere else are planted everywhere, then looked for."""

@@ -10,11 +10,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 
 from reapi.v1 import privacy_pb2
-from reapi.v1.privacy_pb2 import PrivacyClass
 from rest_bridge.transcoding import CONTRACT
 
 DEEPEST: Final = 3
 """How often a message may stand in itself."""
+
+_OPTION: Final[Any] = privacy_pb2.privacy
 
 Path = tuple[FieldDescriptor, ...]
 
@@ -36,13 +37,12 @@ def texts(message: Descriptor, above: Path = ()) -> Iterator[Path]:
             yield from texts(inner, path)
 
 
-def class_of(path: Path) -> "PrivacyClass.ValueType":
-    """How the contract says that a text must be treated: by its own option, or one above it."""
+def class_of(path: Path) -> int:
+    """How the contract says that a text must be treated (PrivacyClass), itself or above; 0: not."""
     for field in reversed(path):
-        found = field.GetOptions().Extensions[privacy_pb2.privacy]
-        if found:
+        if found := int(field.GetOptions().Extensions[_OPTION]):
             return found
-    return privacy_pb2.PRIVACY_CLASS_UNSPECIFIED
+    return 0
 
 
 def name_of(method: MethodDescriptor, path: Path = ()) -> str:
@@ -55,7 +55,7 @@ def every_text() -> set[str]:
     return {name_of(method, path) for method in methods() for path in texts(method.input_type)}
 
 
-def classed(message: Message) -> Iterator[tuple["PrivacyClass.ValueType", bytes]]:
+def classed(message: Any) -> Iterator[tuple[int, bytes]]:
     """Every text of *message* that is somebody's, with its class."""
     for path in texts(message.DESCRIPTOR):
         if kind := class_of(path):
@@ -68,8 +68,8 @@ def put(message: Message, path: Path, word: str) -> None:
     *above, last = path
     into: Any = message
     for field in above:
-        if field.message_type.GetOptions().map_entry:
-            into = _Entry(getattr(into, field.name), field.message_type)
+        if (entry := _entry_of(field)) is not None:
+            into = _Entry(getattr(into, field.name), entry)
         elif field.is_repeated:
             into = getattr(into, field.name).add()
         elif isinstance(into, _Entry):
@@ -103,11 +103,17 @@ class _Entry:
             self._into[word if name == "key" else "key"] = word
 
 
+def _entry_of(field: FieldDescriptor) -> Descriptor | None:
+    """What the entries of a map are; None for what is no map."""
+    inner = field.message_type
+    return inner if inner is not None and inner.GetOptions().map_entry else None
+
+
 def _values(message: Any, path: Path) -> Iterator[bytes]:
     """What stands where *path* leads; a map counts as a whole."""
     field, *below = path
     value = getattr(message, field.name)
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if _entry_of(field) is not None:
         yield message.SerializeToString()
         return
     for each in value if field.is_repeated else (value,):

@@ -1,6 +1,7 @@
 """What a process was started with and holds open, and what it has started, as Linux tells it."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ def gateways() -> set[int]:
     found = set()
     for folder in PROC.glob("[0-9]*"):
         words = command_line(int(folder.name)).split(b"\0")
-        pairs = zip(words, words[1:], strict=False)
+        pairs = pairwise(words)
         if any(word.rpartition(b"/")[2] in _OWN and role in _ROLES for word, role in pairs):
             found.add(int(folder.name))
     return found

@@ -70,5 +70,5 @@ def forms(maker: Maker, html: str, origin: str, cookie: str = "") -> Iterator[Ta
             for name, value in _FIELD.findall(inside)
         }
         body = as_text(_FORM_TYPE, urlencode(filled))
-        who = ", signed in" if cookie else ""
-        yield maker.make(f"form {unescape(action)}{who}", body, f"{unescape(action)}?", headers=headers)
+        name = f"form {unescape(action)}{', signed in' if cookie else ''}"
+        yield maker.make(name, body, f"{unescape(action)}?", headers=headers)

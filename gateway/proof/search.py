@@ -1,5 +1,6 @@
 """Looks for canaries where content could come to rest, and remembers what it looked at."""
 
+import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from psycopg import AsyncConnection, sql
+from psycopg.errors import UndefinedTable
 
 from gateway.proof.canaries import LENGTH, Canaries
 from gateway.proof.processes import (
@@ -22,6 +24,8 @@ _PIECE: Final = 8 << 20
 """Bytes of a file in memory at a time."""
 _OVERLAP: Final = 4 * LENGTH
 """Of two pieces: what stands across their border is found, hexadecimal with spaces too."""
+_DATABASE: Final = "/postgres/data/"
+_DELETED: Final = " (deleted)"
 _TABLES: Final = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
@@ -75,13 +79,20 @@ class Search:
 
     def names(self, sink: str, folder: Path) -> None:
         """The names below *folder*."""
-        for path in folder.rglob("*"):
+        for path in _below(folder):
             name = str(path.relative_to(folder))
             self.look(sink, name, name.encode())
 
-    def files(self, sink: str, folder: Path, since: float = 0.0) -> None:
-        """Everything below *folder*: names, and what was written after *since* (Unix time)."""
-        for path in folder.rglob("*"):
+    def files(
+        self, sink: str, folder: Path, since: float = 0.0, besides: Path | None = None
+    ) -> None:
+        """Everything below *folder*: names, and what was written after *since* (Unix time).
+
+        What is below *besides* is left out: it is looked at elsewhere.
+        """
+        for path in _below(folder):
+            if besides is not None and path.is_relative_to(besides):
+                continue
             name = str(path.relative_to(folder))
             self.look(sink, name, name.encode())
             try:
@@ -95,22 +106,26 @@ class Search:
 
     # ---- processes
 
-    def process(self, pid: int, *, files: bool = True) -> None:
+    def process(self, pid: int) -> None:
         """How a process and its children were started, and what they hold open."""
+        if not command_line(pid):
+            self.unseen[f"process {pid}"] = "it has ended, or is not ours to see"
+            return
         for each in sorted({pid, *descendants(pid)}):
             self.look("command line", str(each), command_line(each))
             self.look("environment", str(each), environment(each))
             if not shows_its_files(each):
                 self.unseen[f"open files of process {each}"] = "the kernel shows them to root only"
-            elif files:
+            else:
                 self.open_files(each)
 
     def open_files(self, pid: int) -> None:
         """What a process holds open."""
         for name, path in open_files(pid):
+            if _DATABASE in name and not name.endswith(_DELETED):
+                continue  # it is read with the others of the database
             try:
-                sink = "database" if "/postgres/data/" in name else "open file"
-                self.read(sink, name, path)
+                self.read("open file", name, path)
             except OSError:
                 continue
 
@@ -126,7 +141,10 @@ class Search:
         self, connection: AsyncConnection[Any], table: sql.Identifier, name: str
     ) -> None:
         statement = sql.SQL("SELECT * FROM {} LIMIT 0").format(table)
-        found = (await connection.execute(statement)).description or ()
+        try:
+            found = (await connection.execute(statement)).description or ()
+        except UndefinedTable:
+            return  # a day that was dropped meanwhile
         columns = [column.name for column in found]
         copying = sql.SQL("COPY {} TO STDOUT").format(table)
         async with connection.cursor() as cursor, cursor.copy(copying) as copy:
@@ -147,6 +165,13 @@ class Search:
     def found(self) -> list[Finding]:
         """In order."""
         return sorted(self.findings)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Files and folders; what goes away meanwhile, or may not be read, is passed over."""
+    for above, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            yield Path(above, name)
 
 
 def folders_of(command: bytes) -> Iterator[Path]:

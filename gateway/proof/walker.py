@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,7 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from gateway.proof.canaries import Canaries
-from gateway.proof.contract import Path, classed, class_of, methods, name_of, put, texts
+from gateway.proof.contract import Path, class_of, classed, methods, name_of, put, texts
 from gateway.proof.requests import MODEL
 from reapi.v1 import generation_service_pb2
 from reapi.v1.privacy_pb2 import PRIVACY_CLASS_PERSONAL, PRIVACY_CLASS_SECRET
@@ -61,31 +61,39 @@ class Walker:
         canaries: Canaries,
         model: str = MODEL,
         called: Callable[[str], None] = lambda _: None,
+        aside: frozenset[str] = frozenset(),
     ) -> None:
-        """*called* hears the name of each method when it is done."""
+        """*called* hears the name of each method when it is done; *aside* are called as nobody."""
         self._channel = channel
         self._callers = callers
         self._canaries = canaries
         self._model = model
         self._called = called
+        self._aside = aside
         self.strangers: set[str] = set()
         """Texts that stood in the answer to another call."""
         self.called: set[str] = set()
         """Every text that was sent, by method and field."""
         self.outcomes: Counter[str] = Counter()
         """How calls ended: `OK`, or the code."""
-        self.answers: list[tuple[str, Message]] = []
-        """What was answered to those that make something, by method."""
 
-    async def everything(self) -> None:
-        """Make all the calls, one after the other."""
-        for method in sorted(methods(), key=lambda each: each.name in ENDS_SESSIONS):
-            await self._walk(method)
-            self._called(name_of(method))
+    async def everything(self, farewell: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Make all the calls, one after the other; *farewell* is done before the session ends."""
+        for method in methods():
+            if method.name not in ENDS_SESSIONS:
+                await self._walk(method)
+        if farewell is not None:
+            await farewell()
+        for method in methods():
+            if method.name in ENDS_SESSIONS:
+                await self._walk(method)
 
     async def _walk(self, method: MethodDescriptor) -> None:
+        self._called(f"{method.containing_service.name}.{method.name}")
         found = list(texts(method.input_type))
         main, others = self._callers.of(method.containing_service.name)
+        if method.name in self._aside:
+            main, others = "", ()
         for other in others:
             await self._call(method, found, other)
         for paths in (found, *([path] for path in found)):
@@ -125,9 +133,7 @@ class Walker:
             await reading
         self.outcomes["left"] += 1
 
-    def _filled(
-        self, method: MethodDescriptor, paths: Sequence[Path]
-    ) -> tuple[Message, set[str]]:
+    def _filled(self, method: MethodDescriptor, paths: Sequence[Path]) -> tuple[Message, set[str]]:
         own: set[str] = set()
         request = message_factory.GetMessageClass(method.input_type)()
         self._begin(request)
@@ -155,8 +161,6 @@ class Walker:
         """
         words = self._canaries.words_in(answer) - own
         message = message_factory.GetMessageClass(method.output_type).FromString(answer)
-        if "Create" in method.name:
-            self.answers.append((method.name, message))
         if not words:
             return words
         told = {
@@ -174,8 +178,9 @@ class Walker:
         self, method: MethodDescriptor, request: Message, credential: str, seconds: float
     ) -> Any:
         path = f"/{method.containing_service.full_name}/{method.name}"
+        asked: Any = iter([request.SerializeToString()])
         return self._channel.stream_stream(path)(
-            iter([request.SerializeToString()]),
+            asked,
             metadata=(("authorization", f"Bearer {credential}"),) if credential else (),
             timeout=seconds,
         )

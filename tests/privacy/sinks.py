@@ -31,8 +31,12 @@ async def search(gateway: Gateway, temporary: Path, canaries: Canaries) -> list[
     found.files("tmp", temporary)
     found.process(gateway.process.pid)
     found.look("trace", "reapi simulate record", _trace(gateway))
-    found.look("metrics", "/metrics", httpx.get(f"{gateway.rest}/metrics", timeout=20).content)
+    found.look("metrics", "/metrics", _metrics(gateway))
     return found.found()
+
+
+def _metrics(gateway: Gateway) -> bytes:
+    return httpx.get(f"{gateway.rest}/metrics", timeout=20).content
 
 
 def _trace(gateway: Gateway) -> bytes:

@@ -8,10 +8,10 @@ from typing import Any
 from core.catalog.entries import Catalogue, ParameterType
 from core.catalog.loader import FOLDER, embedded_channels, embedded_files, load
 from core.model import Kind, Mode, Resubmit, Role
+from gateway.proof.requests import Body, Maker, Plant, Tainted, as_json
 from tests.matrix_asks import FIELDS, PATHS, ROLES, Wish, wishes
 from tests.privacy.parrot import GOOD, WAYS
 from tests.privacy.tainted_files import data_url
-from gateway.proof.requests import Body, Maker, Plant, Tainted, as_json
 
 JOB_SECONDS = 6
 """A job whose provider says nothing but errors is given up after so long."""

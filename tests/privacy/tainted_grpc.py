@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import grpc
 
+from gateway.proof.canaries import Canaries
+from gateway.proof.requests import MODEL
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
 from reapi.v1 import model_service_pb2, model_service_pb2_grpc
-from gateway.proof.canaries import Canaries
-from gateway.proof.requests import MODEL
 from tests.privacy.tainted_rest import tainted_png
 
 SECONDS = 30

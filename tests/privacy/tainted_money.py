@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.fix_gateway import Gateway
 from gateway.proof.canaries import Canaries
-from tests.privacy.echoing import Receiver
 from gateway.proof.requests import MODEL, Maker, as_json, as_text
+from tests.fix_gateway import Gateway
+from tests.privacy.echoing import Receiver
 
 NAME = "key name"
 """How the calls begin whose canaries may stand in `api_key.name` (docs/privacy.md)."""

@@ -9,43 +9,42 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import grpc
 import httpx
 import pytest
 
+from gateway.proof import contract, routes
+from gateway.proof.canaries import Canaries
+from gateway.proof.processes import shows_its_files
+from gateway.proof.requests import GENERATIONS, Maker
+from gateway.proof.walker import KEPT
 from tests import books
 from tests.fix_fleet import CREDENTIAL, FAULTS, Spec, channel_toml, running_upstreams
 from tests.fix_gateway import ROOT, running
 from tests.fix_s3 import environment_of
 from tests.privacy import (
-    tainted_grpc,
     tainted_jobs,
     tainted_rest,
     tainted_speech,
     tainted_webhooks,
 )
-from gateway.proof import contract, routes
-from gateway.proof.canaries import Canaries
-from gateway.proof.requests import GENERATIONS, Maker
-from gateway.proof.walker import KEPT, Callers, Walker
 from tests.privacy.echoing import WAYS, echoing_receiver, echoing_upstream
 from tests.privacy.leaky_gateway import LEAKS
 from tests.privacy.sinks import Watcher, is_typed_by_its_owner, search, search_bucket
-from gateway.proof.processes import shows_its_files
+from tests.privacy.tainted_run import Run
 from tests.traffic import traffic
+from tests.travelling import travelling
 
 pytestmark = [
     pytest.mark.prove,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
 ]
 
-AT_ONCE = 64
 ADOPTION_SECONDS = 20
 DEFECTIVE = (str(ROOT / "tests" / "privacy" / "leaky_gateway.py"),)
+NAMES = {"account name", *KEPT}
+"""What operators and owners of keys call them."""
 BREAKS = {**FAULTS, "cut": {"kind": "cut", "after": 1}}
 
 
@@ -60,93 +59,6 @@ def overlay(folder, upstreams, echo):
     file = folder / "overlay.toml"
     file.write_text("\n".join(text))
     return str(file)
-
-
-class Run:
-    """Everything that is asked of one gateway, and what its answers gave away."""
-
-    def __init__(self, gateway, canaries):
-        self.gateway = gateway
-        self.canaries = canaries
-        _, self.key = gateway.account("100000")
-        self.maker = Maker(canaries, self.key)
-        self.poor = Maker(canaries, gateway.demo["poor_api_key"])
-        self.strangers = {}
-        """Fields that stood in the answer to another request, by that request's name."""
-        self.statuses = {}
-        self.called = set()
-        """Every text of the contract that was sent, by method and field."""
-        self.served = 0
-
-    async def send(self, requests):
-        """Send them, several at once, and compare each answer with its own canaries."""
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def one(client, request):
-            async with gate:
-                answer = await client.request(
-                    request.method, request.path, headers=request.headers, content=request.content
-                )
-            head = repr(answer.headers.raw).encode()
-            self.compare(request.name, head + answer.content, request.own)
-            self.statuses[request.name] = answer.status_code
-            self.served += answer.status_code == 200 and "x-reapi-channel" in answer.headers
-
-        async with httpx.AsyncClient(base_url=self.gateway.rest, timeout=40) as client:
-            await asyncio.gather(*(one(client, request) for request in requests))
-
-    def compare(self, name, answer, own):
-        words = self.canaries.words_in(answer) - own
-        if words:
-            self.strangers[name] = self.canaries.where(words)
-
-    async def abandon(self, requests):
-        """Send them and leave: in the middle of the body, or before the answer."""
-        url = urlsplit(self.gateway.rest)
-        for number, request in enumerate(requests):
-            head = f"{request.method} {request.path} HTTP/1.1\r\nhost: x\r\n" + "".join(
-                f"{name}: {value}\r\n" for name, value in request.headers.items()
-            )
-            length = f"content-length: {len(request.content)}\r\n\r\n"
-            data = (head + length).encode() + request.content
-            sent = data if number % 2 else data[: -len(request.content) // 2]
-            _, writer = await asyncio.open_connection(url.hostname, url.port)
-            writer.write(sent)
-            await writer.drain()
-            await asyncio.sleep(0.1)  # let it arrive; leaving is what is tested
-            writer.close()
-
-    async def send_raw(self):
-        """Send what is hardly HTTP."""
-        url = urlsplit(self.gateway.rest)
-        own = set()
-
-        def plant(where):
-            word = self.canaries.plant(f"raw: {where}")
-            own.add(word)
-            return word
-
-        for data in tainted_rest.raw(plant):
-            reader, writer = await asyncio.open_connection(url.hostname, url.port)
-            writer.write(data)
-            with suppress(OSError):
-                writer.write_eof()
-            with suppress(OSError):
-                self.compare("raw", await asyncio.wait_for(reader.read(), 30), own)
-            writer.close()
-
-    async def call_grpc(self):
-        async with grpc.aio.insecure_channel(self.gateway.demo["grpc_address"]) as channel:
-            caller = tainted_grpc.Caller(channel, self.key, self.canaries)
-            await caller.everything()
-            token = self.gateway.demo["admin_token"]
-            callers = Callers(self.key, self.session, token)
-            walker = Walker(channel, callers, self.canaries)
-            await walker.everything()
-            self.called, self.outcomes = walker.called, walker.outcomes
-        for name, found in (("grpc", caller.strangers), ("contract", walker.strangers)):
-            if found:
-                self.strangers[name] = found
 
 
 async def everything(run, upstreams):
@@ -165,7 +77,11 @@ async def everything(run, upstreams):
     await run.send(tainted_webhooks.good(run.maker))
     await run.send(tainted_webhooks.refused(run.maker))
     await run.send(tainted_rest.transcoded(run.maker))
+    async with travelling(run.gateway, "rest") as journey:
+        run.session = (await journey.arrive()).caller.credential
     await run.send(routes.asked(run.maker))
+    await run.send(routes.asked(Maker(run.canaries, run.session), ", by a person"))
+    await run.send(routes.asked(Maker(run.canaries, ""), ", by a cookie"))
     await run.send(routes.fields(run.maker))
     await run.send(tainted_rest.keyless(run.maker))
     await run.send(tainted_rest.good(run.poor))
@@ -257,8 +173,8 @@ async def test_nothing_that_callers_sent_is_found_anywhere(
             findings = await search(gateway, temporary, canaries)
             log = gateway.log
 
-    names = [item for item in findings if item.field in {"account name", "key name"}]
-    assert {item.field for item in names} == {"account name", "key name"}, "the search finds them"
+    names = [item for item in findings if item.field in NAMES]
+    assert {item.field for item in names} == NAMES, "the search finds them"
     assert [item for item in names if not is_typed_by_its_owner(item)] == []
     assert summary(item for item in findings if item not in names) == []
     assert summary(watcher.findings) == []
@@ -303,8 +219,12 @@ def assert_every_path_was_taken(run):
     assert run.called == contract.every_text()
     assert "GenerationService.Generate: start.spec.parameters.inputs.inline" in run.called
     assert {name for name in statuses if name.startswith("route ")} == {
-        f"route {method} {template}" for method, template in routes.routes()
+        f"route {method} {template}{who}"
+        for method, template in routes.routes()
+        for who in ("", ", by a person", ", by a cookie")
     }
+    assert run.outcomes.keys() >= {"OK", "DEADLINE_EXCEEDED", "left"}
+    assert run.outcomes.keys() >= {"INVALID_ARGUMENT", "NOT_FOUND", "UNAUTHENTICATED"}
     assert statuses[f"field prompt of {GENERATIONS}"] == 200
     assert run.served > 5
 

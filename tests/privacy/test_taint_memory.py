@@ -18,12 +18,12 @@ from core.model import Input, Role
 from core.providers import DIALECTS, JOB_DIALECTS
 from core.providers.driver import Driver
 from gateway.demo import SIMULATED
+from gateway.proof.canaries import Canaries
 from simulator.app import SimulatedChannel, Simulator
 from tests.fetch.peers import LOOPBACK, Names
 from tests.fix_core import DELIVERY
 from tests.generating import SECONDS, generate, start
 from tests.privacy import tainted_channels as channels
-from gateway.proof.canaries import Canaries
 from tests.privacy.heap import held
 from tests.privacy.tainted_files import FILES, FILM, FILM_SECONDS, SIDE, tainted_picture
 

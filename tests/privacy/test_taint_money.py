@@ -10,8 +10,8 @@ import sys
 import httpx
 import pytest
 
-from tests.fix_gateway import ROOT, running
 from gateway.proof.canaries import Canaries
+from tests.fix_gateway import ROOT, running
 from tests.privacy.echoing import echoing_receiver
 from tests.privacy.sinks import TYPED_BY_OWNERS, Watcher, search
 from tests.privacy.tainted_money import NAME, WRONG, Customer

@@ -14,15 +14,15 @@ import pytest
 from core.catalog.entries import ParameterType
 from core.catalog.loader import embedded_channels
 from core.model import Role
+from gateway.proof.canaries import Canaries
+from gateway.proof.requests import Maker
 from tests import books
 from tests.fix_gateway import running
 from tests.fix_s3 import environment_of
 from tests.privacy import tainted_channels as channels
-from gateway.proof.canaries import Canaries
 from tests.privacy.echoing import echoing_receiver
 from tests.privacy.parrot import GOOD, WAYS, parrot
 from tests.privacy.sinks import Watcher, search, search_bucket, search_simulator
-from gateway.proof.requests import Maker
 
 pytestmark = [
     pytest.mark.prove,

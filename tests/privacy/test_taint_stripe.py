@@ -25,8 +25,8 @@ from billing.top_up_runner import TopUpRunner
 from core.errors import GatewayError
 from core.services.stripe_answers import stripe_answers
 from gateway.hardening import UnsafeEnvironment, refuse_tracing
-from storage.pool import Pool, open_pool
 from gateway.proof.canaries import Canaries
+from storage.pool import Pool, open_pool
 
 pytestmark = [
     pytest.mark.prove,

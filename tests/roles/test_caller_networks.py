@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from core.keyring import admin_token, open_keyring
+from gateway.proof.processes import descendants
 from reapi.v1 import billing_service_pb2
 from reapi.v1.billing_service_pb2_grpc import BillingServiceStub
-from gateway.proof.processes import descendants
 from tests.role_processes import Role, running_role
 
 TOKEN = "b" * 32

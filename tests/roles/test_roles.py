@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from core.keyring import admin_token, open_keyring
+from gateway.proof.processes import descendants
 from tests.fix_fleet import CREDENTIAL, Upstreams, running_upstreams
 from tests.fix_gateway import eventually
 from tests.patience import wait_until
-from gateway.proof.processes import descendants
 from tests.processes import is_alive
 from tests.role_processes import Role, launch, running_role
 from tests.traffic import traffic

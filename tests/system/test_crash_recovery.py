@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
+from gateway.proof.processes import descendants
 from tests import books
 from tests.fix_gateway import Gateway, start
 from tests.patience import wait_until
-from gateway.proof.processes import descendants
 from tests.processes import is_alive
 from tests.traffic import traffic
 

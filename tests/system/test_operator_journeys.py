@@ -1,7 +1,6 @@
 """What operators do to accounts, over both transports."""
 
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 import pytest
 
@@ -31,13 +30,13 @@ async def journey(request: pytest.FixtureRequest, gateway: Gateway) -> AsyncIter
 
 
 def id_of(person: Person) -> str:
-    return str(UUID(hex=person.account.removeprefix("accounts/")))
+    return person.account.removeprefix("accounts/")
 
 
 async def test_an_account_is_found_suspended_and_resumed_and_the_log_says_so(
     journey: Journey,
 ) -> None:
-    person, id_ = await journey.arrive(), ""
+    person = await journey.arrive()
     id_ = id_of(person)
     key, _ = await person.key()
     found = (await journey.operator.ask("ListAccounts", filter=person.email))["accounts"]
@@ -92,7 +91,10 @@ async def test_a_reported_account_is_erased_and_nothing_of_it_works_again(journe
     assert await person.refused("GetProfile") == "SESSION_INVALID"
     asked = {"email": person.email, "password": PASSWORD}
     assert await journey.stranger.refused("SignIn", **asked) == "CREDENTIALS_INVALID"
-    assert await journey.arrive(person.email), "who is erased may come again as somebody new"
+    await journey.sign_up(person.email)
+    await journey.verify(person.email, after=1)
+    somebody_new = await journey.sign_in(person.email)
+    assert somebody_new.account != person.account
 
 
 async def test_nobody_but_the_operator_reads_the_reports(journey: Journey) -> None:
@@ -107,7 +109,7 @@ async def test_nobody_but_the_operator_reads_the_reports(journey: Journey) -> No
 
     assert "abuse_signals" in signals
     assert refusals <= {"API_KEY_INVALID", "PERMISSION_DENIED"}, refusals
-    assert await journey.stranger.refused("ListAccounts") == "API_KEY_MISSING"
+    assert await journey.stranger.refused("ListAccounts") in ("API_KEY_MISSING", "API_KEY_INVALID")
 
 
 SCOPES = (

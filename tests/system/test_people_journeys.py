@@ -1,10 +1,15 @@
 """What people do with themselves: in and out, passwords, addresses, sessions, over both transports."""
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.fix_gateway import Gateway
+from tests.fix_gateway import ROOT, Gateway
 from tests.travelling import OTHER, PASSWORD, TRANSPORTS, Journey, new_address, travelling
 
 
@@ -96,7 +101,7 @@ async def test_sessions_are_seen_and_ended_one_by_one_and_all_together(journey: 
     assert await here.ask("GetProfile")
 
 
-async def test_decisions_are_recorded_and_the_newsletter_is_stopped_with_one_click(
+async def test_decisions_are_recorded_and_can_be_withdrawn(
     journey: Journey,
 ) -> None:
     person = await journey.arrive(newsletter=True)
@@ -112,6 +117,34 @@ async def test_decisions_are_recorded_and_the_newsletter_is_stopped_with_one_cli
     assert not withdrawn
     assert again["profile"]["newsletter"]
     assert "RIGHT_OBJECTION" in {each["right"] for each in rights}
+
+
+async def test_one_click_of_a_mail_program_stops_the_newsletter(
+    journey: Journey, tmp_path: Path
+) -> None:
+    person, other = await journey.arrive(newsletter=True), await journey.arrive(newsletter=True)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Pears are here.")
+    subject = f"News {new_address()}"
+    command = ["newsletter", "send", "--subject", subject, "--text", str(letter), "--yes"]
+    sent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *command),
+        cwd=ROOT,
+        env={**os.environ, "REAPI_HOME": str(journey.gateway.home)},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await sent.wait() == 0
+    mail = await journey.inbox.mail(person.email, subject)
+    headers = {name.lower(): value for name, value in mail["headers"].items()}
+    link = urlsplit(headers["list-unsubscribe"].strip("<>"))
+    token = parse_qs(link.query)["token"][0]
+    await journey.stranger.ask("Unsubscribe", token=token)
+    await journey.stranger.ask("Unsubscribe", token=token)
+
+    assert headers["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"
+    assert not (await person.ask("GetProfile"))["profile"]["newsletter"]
+    assert (await other.ask("GetProfile"))["profile"]["newsletter"]
+    assert await journey.stranger.refused("Unsubscribe", token=token[:-2] + "AA") == "TOKEN_INVALID"
 
 
 async def test_anybody_reads_the_documents_and_writes_to_the_operator(journey: Journey) -> None:

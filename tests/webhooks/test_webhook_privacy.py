@@ -7,8 +7,8 @@ import pytest
 from psycopg import sql
 
 from core.log import render
-from storage.pool import Pool
 from gateway.proof.canaries import Canaries
+from storage.pool import Pool
 from tests.webhooks.receiving import Receiver, drops, says
 from tests.webhooks.whole_core import Whole
 
