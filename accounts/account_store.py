@@ -10,7 +10,8 @@ from uuid import UUID
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from accounts.members import Actor, Connection, Known, MemberError, Note, role_of
+from accounts.known import Connection, Known
+from accounts.members import Actor, MemberError, Note, role_of
 from accounts.places import NAME_PURPOSE, account_name
 from accounts.roles import GOVERN
 from accounts.vault import Vault

@@ -38,6 +38,8 @@ class Arrival:
     email: str = field(repr=False)
     vouched: bool
     """The service has verified that the address is the person's."""
+    suffices: bool = True
+    """That is enough to find the person by the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ async def arrive(
     owner = await _owner(connection, vault, arrival)
     holder = await people.find_by_email(connection, vault, arrival.email)
     verdict = whom_to_sign_in(
-        owner, await _known(connection, arrival.provider, holder), vouched=arrival.vouched
+        owner,
+        await _known(connection, arrival.provider, holder),
+        vouched=arrival.vouched,
+        suffices=arrival.suffices,
     )
     if isinstance(verdict, SignUp):
         made = await people.create_person(connection, vault, newcomer())

@@ -172,7 +172,7 @@ TABLES: Final = (
     Table(
         "stripe_customer",
         "who an account is at Stripe: needed to book refunds and disputes that come later",
-        "as long as payments may change",
+        "with the last payment; where nothing was paid, until the account is deleted",
         "customer_id",
         Erase.KEEP,
         file="stripe_customer.json",
@@ -222,7 +222,7 @@ TABLES: Final = (
     Table(
         "api_key",
         "API keys: a keyed digest of the secret, name, limits, networks",
-        "until 32 days after they were revoked",
+        "until 32 days after they were revoked or expired",
         "public_id secret_hmac name scopes allowed_models user_id allowed_networks",
         Erase.DELETE,
         Erase.FORGET,
@@ -249,7 +249,8 @@ TABLES: Final = (
     Table(
         "mail",
         "mails: kind, state, a keyed digest of the address; what it says, sealed, until it is sent",
-        "30 days; what it says at most 3 days",
+        "30 days; what it says at most 3 days after it was first tried; of the mail that tells of a"
+        " deletion nothing once it is sent",
         "user_id kind once email_hmac sealed provider_id fault",
         Erase.DELETE,
         Erase.DELETE,

@@ -5,19 +5,19 @@
 (`core.engine.erasing`). Which rows go says the map of data.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from psycopg import AsyncConnection, sql
-from psycopg.rows import dict_row
 
+from accounts.addressed import COLUMNS, Addressee, addressed
 from accounts.data_map import TABLES
 from accounts.data_words import Erase
 from accounts.mail_queue import Kind, Letter, post
-from accounts.people import ADDRESS, NAME
 from accounts.sessions import end_sessions, end_sessions_of_account
 from accounts.vault import Vault
 
@@ -29,11 +29,11 @@ SELECT deleting_at IS NOT NULL, erased_at IS NOT NULL FROM account WHERE account
 """
 _BEGUN: Final = "SELECT rights_request_id FROM erasure WHERE account_id = %s"
 # Locked first, so that of two accounts that end at a time the later one sees the earlier.
-_MEMBERS: Final = """
-SELECT user_id, email_sealed, display_name_sealed, locale FROM app_user
+_MEMBERS: Final = f"""
+SELECT {COLUMNS} FROM app_user
  WHERE user_id IN (SELECT user_id FROM membership WHERE account_id = %s)
  ORDER BY user_id FOR UPDATE
-"""
+"""  # noqa: S608 (a constant of ours)
 _LEAVING: Final = """
 UPDATE app_user u SET deleting_at = clock_timestamp()
  WHERE user_id = ANY (%(members)s)
@@ -99,10 +99,10 @@ async def begin_erasure(
         known: UUID = begun[0]
         return known
     id_ = new_id()
-    async with connection.cursor(row_factory=dict_row) as members:
-        people = await (await members.execute(_MEMBERS, (account,))).fetchall()
+    members = await (await connection.execute(_MEMBERS, (account,))).fetchall()
+    people = [Addressee(*row) for row in members]
     values: dict[str, Any] = {"id": id_, "account": account, "user": wish.user_id}
-    values["members"] = [person["user_id"] for person in people]
+    values["members"] = [person.user_id for person in people]
     cursor = await connection.execute(_LEAVING, values)
     leaving = {user for (user,) in await cursor.fetchall()}
     for statement in _STOP:
@@ -111,27 +111,10 @@ async def begin_erasure(
     for user in leaving:
         await end_sessions(connection, user)
     for person in people:
-        await _tell(connection, vault, person, Letter(new_id(), Kind.ACCOUNT_ERASED, "", {
-            "request": f"rights_requests/{id_.hex}",
-        }))  # fmt: skip
+        # It names nobody: it outlives the rows that it is about.
+        draft = Letter(new_id(), Kind.ACCOUNT_ERASED, "", {"request": f"rights_requests/{id_.hex}"})
+        await post(connection, vault, addressed(vault, draft, person))
     return id_
-
-
-async def _tell(
-    connection: Connection, vault: Vault, person: dict[str, Any], shape: Letter
-) -> None:
-    """Post the mail, which names nobody: it outlives the rows that it is about."""
-    owner = person["user_id"].bytes
-    name = person["display_name_sealed"]
-    letter = Letter(
-        shape.id,
-        shape.kind,
-        vault.open(ADDRESS, person["email_sealed"], owner),
-        shape.facts,
-        name="" if name is None else vault.open(NAME, name, owner),
-        locale=person["locale"],
-    )
-    await post(connection, vault, letter)
 
 
 # ---- what follows
@@ -176,7 +159,8 @@ _OF_PEOPLE: Final = {
 }
 """How rows of people are forgotten that stay."""
 _OF_ACCOUNT: Final = {
-    # What the operator did stays, under the number of the request instead of the account's.
+    # What the operator did stays, under the number of the request instead of the account's,
+    # without the reason and the address; so do those that asked for the erasure.
     "audit_log": """
 WITH gone AS (
     DELETE FROM audit_log WHERE account_id = %(account)s AND actor <> 'operator'
@@ -184,12 +168,19 @@ WITH gone AS (
 UPDATE audit_log SET account_id = '00000000-0000-0000-0000-000000000000', user_id = NULL,
        target = 'rights_requests/' || replace(%(request)s::text, '-', ''), reason = '',
        network = NULL, changes = NULL
- WHERE account_id = %(account)s AND actor = 'operator'
+ WHERE actor = 'operator' AND (account_id = %(account)s
+    OR account_id = '00000000-0000-0000-0000-000000000000'
+       AND target = 'rights_requests/' || replace(%(request)s::text, '-', ''))
 """,
     "rights_request": """
 UPDATE rights_request SET account_id = NULL, user_id = NULL,
        done_at = CASE WHEN id = %(request)s THEN clock_timestamp() ELSE done_at END
  WHERE account_id = %(account)s OR id = %(request)s
+""",
+    # Without a payment there is nothing to book any more that would need it.
+    "stripe_customer": """
+DELETE FROM stripe_customer WHERE account_id = %(account)s
+   AND NOT EXISTS (SELECT FROM payment WHERE account_id = %(account)s)
 """,
     "account": """
 UPDATE account SET name = '', name_sealed = NULL, allowed_models = '{}',
@@ -205,6 +196,9 @@ _FORGET_SAMPLES: Final = """
 SELECT pg_clear_attribute_stats(schemaname, tablename, attname, inherited)
   FROM pg_stats WHERE schemaname = 'public' AND tablename = %s
 """
+_ALONE: Final = "SELECT pg_try_advisory_xact_lock(hashtext('look again'))"
+# The connection only holds the lock, for as long as the look takes.
+_PATIENCE: Final = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 _STRAGGLERS: Final = """
 SELECT account_id FROM account WHERE erased_at > %s ORDER BY account_id
 """
@@ -316,6 +310,15 @@ async def forget_samples(pool_connection: Callable[[], Any]) -> None:
                 await connection.execute(sql.SQL("ANALYZE {}").format(table))
             elif connection.info.server_version >= _CAN_FORGET:
                 await connection.execute(_FORGET_SAMPLES, (part,))
+
+
+@asynccontextmanager
+async def alone(pool_connection: Callable[[], Any]) -> AsyncIterator[bool]:
+    """Whether this process is the only one in here; told for as long as it is."""
+    async with pool_connection() as connection, connection.transaction():
+        await connection.execute(_PATIENCE)
+        cursor = await connection.execute(_ALONE)
+        yield await cursor.fetchone() == (True,)
 
 
 async def erased_since(connection: Connection, since: datetime) -> list[UUID]:

@@ -12,8 +12,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from accounts.addressed import COLUMNS, Addressee, addressed
 from accounts.mail_queue import Kind, Letter, post
-from accounts.people import ADDRESS, NAME
 from accounts.vault import Vault
 
 LINK: Final = "export-link"
@@ -75,9 +75,7 @@ UPDATE export SET lease_until = clock_timestamp() + interval '5 seconds',
  WHERE account_id = %(account)s AND export_id = %(id)s AND tries = %(tries)s
    AND ready_at IS NULL AND failed_at IS NULL
 """
-_PERSON: Final = """
-SELECT user_id, email_sealed, display_name_sealed, locale FROM app_user WHERE user_id = %s
-"""
+_PERSON: Final = f"SELECT {COLUMNS} FROM app_user WHERE user_id = %s"  # noqa: S608 (a constant of ours)
 _DUE: Final = """
 SELECT * FROM export WHERE removed_at IS NULL AND expires_at <= %s
  ORDER BY expires_at LIMIT %s
@@ -186,21 +184,18 @@ async def ready(
     if row is None:
         return False
     await connection.execute(_DONE, (row["rights_request_id"],))
-    person = await _first(connection, _PERSON, (work.user_id,))
+    person = await (await connection.execute(_PERSON, (work.user_id,))).fetchone()
     if person is not None:
-        owner, name = person["user_id"].bytes, person["display_name_sealed"]
-        letter = Letter(
+        draft = Letter(
             mail_id,
             Kind.EXPORT_READY,
-            vault.open(ADDRESS, person["email_sealed"], owner),
+            "",
             {"expires": row["expires_at"].isoformat()},
-            name="" if name is None else vault.open(NAME, name, owner),
-            locale=person["locale"],
-            user_id=person["user_id"],
+            user_id=work.user_id,
             account_id=work.account_id,
             once=f"export/{work.export_id.hex}",
         )
-        await post(connection, vault, letter)
+        await post(connection, vault, addressed(vault, draft, Addressee(*person)))
     return True
 
 

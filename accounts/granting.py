@@ -67,6 +67,8 @@ class Holder:
     """The member: who signed in, or whose key it is."""
     only_own: bool = False
     """Whether it is a developer, who manages keys of its own."""
+    is_held: bool = False
+    """Whether a budget limits any key of that developer: another one would not be in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ from accounts import member_statements as sql
 from accounts import people
 from accounts.addresses import address_digest, address_digests
 from accounts.invitations import PURPOSE, InvitationError, Problem, redeem
+from accounts.known import Connection, Known
 from accounts.mail_queue import Kind, Letter, post
 from accounts.members import (
     Actor,
-    Connection,
-    Known,
     Member,
     MemberError,
     Note,

@@ -18,6 +18,7 @@ class Problem(StrEnum):
     NOT_PERMITTED = "not permitted"
     TOO_MUCH = "more than the caller has"
     TOO_MANY = "too many"
+    HELD = "a budget limits a key of who asks"
     CHANGED = "changed meanwhile"
     INACTIVE = "revoked"
     EXPIRED = "expired"

@@ -18,7 +18,12 @@ Connection = AsyncConnection[Any]
 async def require(
     connection: Connection, account_id: UUID, manager: Manager, scope: Scope
 ) -> Holder:
-    """What *manager* has; raises KeyStoreError where it may not use *scope* to manage."""
+    """What *manager* has; raises KeyStoreError where it may not use *scope* to manage.
+
+    Until the transaction ends nobody takes it away: who removes or demotes waits for the same lock,
+    and finds what was made meanwhile.
+    """
+    await connection.execute(sql.ALONE, {"account": account_id})
     if manager.user_id is not None:
         holder = await _person(connection, account_id, manager.user_id)
     else:
@@ -39,6 +44,7 @@ async def _person(connection: Connection, account_id: UUID, user_id: UUID) -> Ho
         scopes=SCOPES[role],
         allowed_models=(),
         has_budget=False,
+        is_held=role is Role.DEVELOPER and row["is_held"],
         requests_per_minute=row["requests_per_minute"],
         concurrency=row["concurrency"],
         expires_at=None,
@@ -53,11 +59,14 @@ async def _key(connection: Connection, values: Mapping[str, Any]) -> Holder | No
     row = await _first(connection, sql.KEY, values)
     if row is None:
         return None
-    stored, scopes = row.pop("role"), scopes_of(row.pop("scopes"))
+    stored, scopes, is_held = row.pop("role"), scopes_of(row.pop("scopes")), row.pop("is_held")
     if stored is None:
         return None if row["user_id"] is not None else Holder(scopes=scopes, **row)
     role = Role(stored)
-    return Holder(scopes=scopes & SCOPES[role], only_own=role is Role.DEVELOPER, **row)
+    only_own = role is Role.DEVELOPER
+    return Holder(
+        scopes=scopes & SCOPES[role], only_own=only_own, is_held=only_own and is_held, **row
+    )
 
 
 async def _first(

@@ -60,6 +60,12 @@ def read_address(text: str) -> Address | None:
     return address
 
 
+def address_text(text: str) -> str:
+    """That address as PostgreSQL's `inet` takes it; empty: it is none."""
+    address = read_address(text)
+    return "" if address is None else str(address)
+
+
 def contains(networks: Sequence[Network], address: Address) -> bool:
     """Whether *address* is in one of *networks*."""
     return any(address in network for network in networks)

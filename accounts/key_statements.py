@@ -35,25 +35,33 @@ NAMED = """
 SELECT key_id, user_id FROM api_key
  WHERE account_id = %(account)s AND public_id = %(public_id)s
 """
+# A budget holds a member if it is of a line of keys that any of theirs is in, stopped ones too.
+_IS_HELD = """
+       EXISTS (SELECT FROM api_key h JOIN budget b
+                   ON b.account_id = h.account_id AND b.key_id = coalesce(h.line_id, h.key_id)
+                WHERE h.account_id = m.account_id AND h.user_id = m.user_id) AS is_held
+"""
 # A key has no more than its member's role has now, if it is a member's.
-KEY = """
+KEY = f"""
 SELECT k.scopes, k.allowed_models, k.allowed_networks, k.requests_per_minute, k.concurrency,
        k.expires_at, k.sandbox, k.user_id, m.role,
        EXISTS (SELECT FROM budget b
                 WHERE b.account_id = k.account_id
-                  AND b.key_id = coalesce(k.line_id, k.key_id)) AS has_budget
+                  AND b.key_id = coalesce(k.line_id, k.key_id)) AS has_budget,
+       {_IS_HELD}
   FROM api_key k
   LEFT JOIN membership m ON m.account_id = k.account_id AND m.user_id = k.user_id
  WHERE k.account_id = %(account)s AND k.key_id = %(id)s AND k.revoked_at IS NULL
 """
 # A person gives keys what the strongest of the account has, which the operator may have raised.
-PERSON = """
+PERSON = f"""
 SELECT m.role, greatest(max(k.requests_per_minute), %(rate)s) AS requests_per_minute,
-       greatest(max(k.concurrency), %(concurrency)s) AS concurrency
+       greatest(max(k.concurrency), %(concurrency)s) AS concurrency,
+       {_IS_HELD}
   FROM membership m
   LEFT JOIN api_key k ON k.account_id = m.account_id AND k.revoked_at IS NULL
  WHERE m.account_id = %(account)s AND m.user_id = %(user)s
- GROUP BY m.role
+ GROUP BY m.account_id, m.user_id, m.role
 """
 IS_PAST = "SELECT %(at)s <= clock_timestamp() AS past"
 ALONE = "SELECT pg_advisory_xact_lock(hashtext('api keys'), hashtext(%(account)s::text))"

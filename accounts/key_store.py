@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,15 +16,12 @@ from accounts.granting import Holder, Manager, Scope, Settings, excess, scopes_o
 from accounts.key_entries import Change, KeyEntry, KeyStoreError, Problem, Rotation, State
 from accounts.key_holders import require
 from accounts.key_networks import Network, short
+from accounts.known import Connection, Known
 from accounts.registry import NewKey
 
 MAXIMUM: Final = 1_000
 """Keys of one account that are not revoked: more than people can tell apart."""
 
-Connection: TypeAlias = AsyncConnection[Any]
-Known: TypeAlias = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before, asked first in the transaction that does it; None: it is new,
-and will have made the id it is told."""
 Note: TypeAlias = Callable[[Connection, str, str], Awaitable[None]]
 """Writes an action of the caller down, and the name of the key that it was done to."""
 
@@ -57,6 +53,8 @@ class KeyStore:
             before = await known(connection, new.key_id)
             if before is not None:
                 return await _entry(connection, {**values, "id": before}), False
+            if holder.is_held:
+                raise KeyStoreError(Problem.HELD)
             settings = wanted()
             await _check(connection, holder, settings)
             await _insert(connection, values | _columns(new, settings, holder.user_id))
@@ -141,7 +139,9 @@ class KeyStore:
             if (setting := excess(holder, settings)) is not None and old.key_id != manager.key_id:
                 raise KeyStoreError(Problem.TOO_MUCH, setting)
             new = replace(new, sandbox=old.sandbox)
-            columns = _columns(new, settings, old.user_id, old.line_id or old.key_id)
+            # Who gets the secret is whose it is: it goes when they go.
+            user_id = holder.user_id or old.user_id
+            columns = _columns(new, settings, user_id, old.line_id or old.key_id)
             await _insert(connection, values | columns)
             named = {"account": account_id, "id": old.key_id}
             grace = {"by": new.key_id, "grace": rotation.grace}
@@ -223,8 +223,7 @@ def _columns(
 
 
 async def _insert(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Add a row, where there is room for one more; who counts at the same time waits."""
-    await connection.execute(sql.ALONE, values)
+    """Add a row, where there is room for one more; `require` keeps others from counting now."""
     counted = await _first(connection, sql.COUNT, values)
     if counted is not None and counted["active"] >= MAXIMUM:
         raise KeyStoreError(Problem.TOO_MANY)

@@ -14,7 +14,9 @@ class Kind(StrEnum):
     EMAIL_CHANGING = "email_changing"  # to the old address
     ALREADY_SIGNED_UP = "already_signed_up"
     RESET_PASSWORD = "reset_password"  # noqa: S105 (a kind of mail); token
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 (a kind of mail)
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 (a kind of mail); kept, removed: providers
+    SIGN_IN_ADDED = "sign_in_added"  # provider
+    SIGN_IN_REMOVED = "sign_in_removed"  # provider
     INVITATION = "invitation"  # token, account, role
     RECEIPT = "receipt"  # payment, amount, currency, credits
     BUDGET_ALERT = "budget_alert"  # the notice's facts

@@ -54,11 +54,13 @@ class Known:
     deleting: bool
 
 
-def whom_to_sign_in(owner: Known | None, holder: Known | None, *, vouched: bool) -> Verdict:
+def whom_to_sign_in(
+    owner: Known | None, holder: Known | None, *, vouched: bool, suffices: bool = True
+) -> Verdict:
     """Who comes back from a service.
 
     *owner* has the identity. *holder* has the address that the service told, which it has verified
-    where *vouched*.
+    where *vouched*; that tells who has it now only where it *suffices*.
     """
     if owner is not None:
         return Refusal.ACCOUNT_DELETING if owner.deleting else SignIn(owner.user_id)
@@ -68,7 +70,7 @@ def whom_to_sign_in(owner: Known | None, holder: Known | None, *, vouched: bool)
         return SignUp()
     if holder.deleting:
         return Refusal.ACCOUNT_DELETING
-    if not holder.email_verified or holder.has_identity:
+    if not suffices or not holder.email_verified or holder.has_identity:
         return Refusal.ACCOUNT_EXISTS
     return Link(holder.user_id)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from accounts.networks import NOWHERE
 from accounts.throttle import Pace
 
 
@@ -36,11 +37,11 @@ together; the rules for passwords ask for 10^10 (OWASP ASVS 5.0, 6.1.1 and 6.3.1
 def counts(network: str, *, familiar: bool) -> tuple[Count, ...]:
     """What a try counts against, in this order; the first that has no room refuses it.
 
-    *network* is where it comes from, empty for unknown: then only the address can be counted.
-    *familiar*: the person signed in from there before.
+    *network* is where it comes from; NOWHERE is no pair, or one stranger there would keep the
+    person out. *familiar*: the person signed in from the same network before.
     """
-    if not network:
-        return (Count.ADDRESS,)
+    if network == NOWHERE:
+        return (Count.NETWORK, Count.ADDRESS)
     if familiar:
         return (Count.NETWORK, Count.PAIR)
     return (Count.NETWORK, Count.PAIR, Count.ADDRESS)

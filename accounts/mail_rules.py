@@ -20,6 +20,9 @@ under one must not be sent under none."""
 ASKED_FOR: Final = frozenset({Kind.VERIFY_EMAIL, Kind.VERIFY_NEW_EMAIL, Kind.RESET_PASSWORD})
 """What somebody waits for at this moment: it goes to an address that bounced, too, or a mailbox
 that was full once could never be used again."""
+UNSUPPRESSED: Final = ASKED_FOR | {Kind.CONTACT}
+"""What goes to an address that bounced: that, and what people write to the operator, who would hear
+of nobody any more after one bounce."""
 BILLING: Final = frozenset({Kind.RECEIPT, Kind.BUDGET_ALERT, Kind.BALANCE_LOW})
 """What `billing_notices` turns off."""
 BULK: Final = frozenset({Kind.NEWSLETTER, Kind.PRODUCT})

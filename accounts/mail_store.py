@@ -48,6 +48,8 @@ _GIVE_UP = """
 UPDATE mail SET sealed = NULL, failed_at = clock_timestamp(), fault = %(fault)s
  WHERE mail_id = %(id)s AND sealed IS NOT NULL
 """
+# What tells of a deletion is the last that is known of somebody: no row of it stays.
+_FORGET = "DELETE FROM mail WHERE mail_id = %(id)s AND kind = 'account_erased'"
 _IS_SUPPRESSED = "SELECT FROM mail_suppression WHERE email_hmac = ANY (%s)"
 _SUPPRESS_SENT = """
 INSERT INTO mail_suppression (email_hmac, cause)
@@ -133,6 +135,8 @@ class Mails:
             return await cursor.fetchone() is not None
 
     async def _note(self, statement: str, item: Queued, **values: Any) -> None:
+        if item.kind is Kind.ACCOUNT_ERASED and statement != _LATER:
+            statement = _FORGET
         async with self._pool.connection() as connection:
             await connection.execute(statement, {"id": item.id, **values})
 

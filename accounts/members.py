@@ -5,30 +5,27 @@ members of an account: two owners who take each other's place end with one of th
 keeps an owner is a constraint of the database.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from accounts import key_statements
 from accounts import member_statements as sql
 from accounts.granting import EVERYTHING, Scope
+from accounts.known import Connection, Known
 from accounts.people import ADDRESS, NAME
 from accounts.places import account_name
 from accounts.roles import SCOPES, Role, may_place
 from accounts.vault import Vault
 
-Connection: TypeAlias = AsyncConnection[Any]
-Known: TypeAlias = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before, asked first in the transaction that does it; None: it is new,
-and will have made the id it is told."""
 _NO_SCOPES: Final[frozenset[Scope]] = frozenset()
 
 
@@ -158,12 +155,14 @@ class MemberStore:
 
 
 async def role_of(connection: Connection, actor: Actor) -> Role:
-    """The role of *actor*, and until the transaction ends nobody else changes the members.
+    """The role of *actor*, and until the transaction ends nobody else changes the members, or
+    makes keys by a role that changes here.
 
     Raises MemberError where they have no place in the account.
     """
     values = {"account": actor.account_id, "user": actor.user_id}
     await connection.execute(sql.ALONE, values)
+    await connection.execute(key_statements.ALONE, values)
     cursor = await connection.execute(sql.ROLE, values)
     row = await cursor.fetchone()
     if row is None:

@@ -1,20 +1,22 @@
 """Networks as places that somebody tries something from. Pure."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Final
+
+from accounts.key_networks import read_address
 
 _SITE: Final = 64
 """Bits that a connection is given of IPv6 addresses (RFC 6177): whoever has one has all."""
 
+NOWHERE: Final = "nowhere"
+"""Who is counted where nothing tells callers apart, as behind a Unix socket: all of them as one."""
+
 
 def network_of(address: str) -> str:
     """The network that the IP *address* stands for: itself, or an IPv6 site; empty: unknown."""
-    try:
-        found = ip_address(address)
-    except ValueError:
+    found = read_address(address)
+    if found is None:
         return ""
     if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is None:
-            return str(ip_network((found, _SITE), strict=False))
-        found = found.ipv4_mapped
+        return str(ip_network((found, _SITE), strict=False))
     return str(ip_network(found))

@@ -9,8 +9,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from accounts.addressed import COLUMNS, Addressee, addressed
 from accounts.mail_queue import Kind, Letter, post
-from accounts.people import ADDRESS, NAME
 from accounts.vault import Vault
 
 BATCH: Final = 200
@@ -24,7 +24,7 @@ _WANTED = """
 """
 _COUNT = f"SELECT count(*) {_WANTED}"
 _NEXT = f"""
-SELECT user_id, email_sealed, display_name_sealed, locale {_WANTED} AND user_id > %(after)s
+SELECT {COLUMNS} {_WANTED} AND user_id > %(after)s
  ORDER BY user_id LIMIT %(limit)s
 """
 
@@ -81,16 +81,15 @@ async def _batch(
 ) -> list[UUID]:
     values = {"wish": _WISH[issue.kind], "after": after, "limit": BATCH}
     rows = await (await connection.execute(_NEXT, values)).fetchall()
-    for user_id, email, name, locale in rows:
-        letter = Letter(
+    readers = [Addressee(*row) for row in rows]
+    for reader in readers:
+        draft = Letter(
             new_id(),
             issue.kind,
-            vault.open(ADDRESS, email, user_id.bytes),
+            "",
             issue.facts,
-            name="" if name is None else vault.open(NAME, name, user_id.bytes),
-            locale=locale,
-            user_id=user_id,
-            once=f"letter/{issue.id}/{user_id.hex}",
+            user_id=reader.user_id,
+            once=f"letter/{issue.id}/{reader.user_id.hex}",
         )
-        await post(connection, vault, letter)
-    return [row[0] for row in rows]
+        await post(connection, vault, addressed(vault, draft, reader))
+    return [reader.user_id for reader in readers]

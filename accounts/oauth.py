@@ -15,6 +15,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from accounts.addresses import address_digest
 from accounts.vault import Vault
 
 FLOW: Final = "oauth-flow"
@@ -192,3 +193,21 @@ async def unlink(connection: Connection, user_id: UUID, provider: str) -> Unlink
         return Unlinked.LAST
     await connection.execute(_UNLINK, (user_id, provider))
     return Unlinked.DONE
+
+
+async def forget_strange(
+    connection: Connection, vault: Vault, user_id: UUID, address: str
+) -> tuple[list[str], list[str]]:
+    """Forget who a person is at services that told another address than *address*.
+
+    The services that were forgotten, and those that stay. The person must have a password.
+    """
+    digest = address_digest(vault, address)
+    removed: list[str] = []
+    kept: list[str] = []
+    for identity in await identities(connection, vault, user_id):
+        is_own = address_digest(vault, identity.email) == digest
+        (kept if is_own else removed).append(identity.provider)
+    for provider in removed:
+        await connection.execute(_UNLINK, (user_id, provider))
+    return removed, kept

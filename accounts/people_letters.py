@@ -1,6 +1,8 @@
 """Mails to people about their sign-in, posted in the transaction that has the reason."""
 
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 from psycopg import AsyncConnection
 
@@ -11,6 +13,7 @@ from accounts.people_ground import PeopleGround
 from accounts.people_tokens import Purpose, make
 
 Connection: TypeAlias = AsyncConnection[Any]
+NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 async def ask_to_verify(connection: Connection, ground: PeopleGround, person: Person) -> None:
@@ -18,7 +21,7 @@ async def ask_to_verify(connection: Connection, ground: PeopleGround, person: Pe
     token = await make(
         connection, ground.vault, person.user_id, Purpose.VERIFY_EMAIL, person.email_digest
     )
-    await _send(connection, ground, person, Kind.VERIFY_EMAIL, token)
+    await _send(connection, ground, person, Kind.VERIFY_EMAIL, {"token": token})
 
 
 async def ask_to_verify_new(
@@ -27,7 +30,7 @@ async def ask_to_verify_new(
     """Mail a link that proves *address*, which waits and then replaces the old one."""
     digest = await pending_digest(connection, person.user_id)
     token = await make(connection, ground.vault, person.user_id, Purpose.VERIFY_EMAIL, digest)
-    await _send(connection, ground, person, Kind.VERIFY_NEW_EMAIL, token, address)
+    await _send(connection, ground, person, Kind.VERIFY_NEW_EMAIL, {"token": token}, address)
 
 
 async def ask_to_reset(connection: Connection, ground: PeopleGround, person: Person) -> None:
@@ -35,12 +38,18 @@ async def ask_to_reset(connection: Connection, ground: PeopleGround, person: Per
     token = await make(
         connection, ground.vault, person.user_id, Purpose.RESET_PASSWORD, person.email_digest
     )
-    await _send(connection, ground, person, Kind.RESET_PASSWORD, token)
+    await _send(connection, ground, person, Kind.RESET_PASSWORD, {"token": token})
 
 
-async def tell(connection: Connection, ground: PeopleGround, person: Person, kind: Kind) -> None:
+async def tell(
+    connection: Connection,
+    ground: PeopleGround,
+    person: Person,
+    kind: Kind,
+    facts: Mapping[str, str] = NO_FACTS,
+) -> None:
     """Mail what was done, to the address to sign in with."""
-    await _send(connection, ground, person, kind)
+    await _send(connection, ground, person, kind, facts)
 
 
 async def _send(
@@ -48,14 +57,14 @@ async def _send(
     ground: PeopleGround,
     person: Person,
     kind: Kind,
-    token: str = "",
+    facts: Mapping[str, str],
     address: str = "",
 ) -> None:
     letter = Letter(
         ground.new_id(),
         kind,
         address or person.email,
-        {"token": token} if token else {},
+        facts,
         name=person.display_name,
         locale=person.locale,
         user_id=person.user_id,

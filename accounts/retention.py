@@ -23,6 +23,8 @@ class Deed(StrEnum):
     """Its rows go."""
     EMPTY = "empty"
     """One column of it is emptied; the row stays."""
+    GIVE_UP = "give up"
+    """Mail that was not sent: what it says is emptied, and it has failed."""
     DROP_DAYS = "drop days"
     """Whole partitions go (`core.engine.retention`)."""
     REMOVE_OUTPUTS = "remove outputs"
@@ -73,6 +75,15 @@ class Rule:
 _EXPIRED: Final = "it is worth nothing once it has expired"
 _NONE: Final = timedelta(0)
 
+# Budgets and the keys that it was rotated to refer to it.
+_IDLE: Final = (
+    "NOT EXISTS (SELECT FROM budget b WHERE b.account_id = t.account_id AND b.key_id = t.key_id)"
+    " AND NOT EXISTS (SELECT FROM api_key k WHERE k.account_id = t.account_id"
+    " AND k.line_id = t.key_id AND k.revoked_at IS NULL"
+    " AND (k.expires_at IS NULL OR k.expires_at > now()))"
+)
+_UNSENT: Final = "nobody waits for what it says any longer"
+
 RULES: Final = (
     Rule("asset", "expires_at", _NONE, "outputs: 30 days", Deed.REMOVE_OUTPUTS,
          only="removed_at IS NULL"),
@@ -90,18 +101,29 @@ RULES: Final = (
     Rule("stripe_event", "applied_at", MONTH, "ten times as long as Stripe tries again"),
     Rule("checkout_session", "created_at", MONTH, "what was paid stands in payment"),
     Rule("key_network", "day", MONTH, "usage metadata", age=Age.DATE),
-    Rule("api_key", "revoked_at", 32 * DAY, "after all generations that were made with it",
-         # Budgets and the keys that it was rotated to refer to it.
-         only="NOT EXISTS (SELECT FROM budget b WHERE b.account_id = t.account_id"
-              " AND b.key_id = t.key_id) AND NOT EXISTS (SELECT FROM api_key k"
-              " WHERE k.account_id = t.account_id AND k.line_id = t.key_id"
-              " AND k.revoked_at IS NULL)"),
+    # Its last payment is gone, and no other is to come.
+    Rule("stripe_customer", "created_at", _NONE, "of erased accounts: with the last payment",
+         only="EXISTS (SELECT FROM account a WHERE a.account_id = t.account_id"
+              " AND a.erased_at IS NOT NULL)"
+              " AND NOT EXISTS (SELECT FROM payment p WHERE p.account_id = t.account_id)"),
+    *(
+        Rule("api_key", column, 32 * DAY, "after all generations that were made with it",
+             only=_IDLE)
+        for column in ("revoked_at", "expires_at")
+    ),
     Rule("audit_log", "at", 90 * DAY, "IP addresses: to look into an attack of late", Deed.EMPTY,
          emptied="network", only="network IS NOT NULL"),
     Rule("audit_log", "at", 2 * YEAR, "who did what: what is found late is found within two years"),
-    Rule("mail", "created_at", 3 * DAY, "what a mail says: nobody waits for it any longer",
-         Deed.EMPTY, emptied="sealed", only="sealed IS NOT NULL"),
-    Rule("mail", "created_at", MONTH, "usage metadata"),
+    # Mail to everybody may wait for its turn for days: its time begins with the first try.
+    Rule("mail", "asked_at", 3 * DAY, _UNSENT, Deed.GIVE_UP, emptied="sealed",
+         only="sealed IS NOT NULL"),
+    Rule("mail", "created_at", 3 * DAY, _UNSENT, Deed.GIVE_UP, emptied="sealed",
+         only="sealed IS NOT NULL AND asked_at IS NULL AND NOT is_bulk"),
+    Rule("mail", "created_at", MONTH, _UNSENT, Deed.GIVE_UP, emptied="sealed",
+         only="sealed IS NOT NULL AND asked_at IS NULL AND is_bulk"),
+    Rule("mail", "created_at", 3 * DAY, "nothing is kept of who is gone",
+         only="kind = 'account_erased' AND sealed IS NULL"),
+    Rule("mail", "created_at", MONTH, "usage metadata", only="sealed IS NULL"),
     Rule("mail_suppression", "created_at", 2 * YEAR, "an address may be good again"),
     Rule("rights_request", "created_at", 3 * YEAR, "as long as complaints may be brought",
          only="(done_at IS NOT NULL OR kind <> 'erasure')"),

@@ -13,7 +13,8 @@ from psycopg_pool import AsyncConnectionPool
 # time and id, as the rows of those who act at the same moment do.
 _PAGE = """
 SELECT l.id, l.action, l.target AS resource, l.succeeded, l.at, m.member_id,
-       coalesce(host(l.network), '') AS network
+       -- Where the operator works from is no matter of members.
+       CASE WHEN l.actor = 'operator' THEN '' ELSE coalesce(host(l.network), '') END AS network
   FROM audit_log l
   LEFT JOIN membership m ON m.account_id = l.account_id AND m.user_id = l.user_id
  WHERE l.account_id = %(account)s AND l.at > clock_timestamp() - interval '90 days'

@@ -11,6 +11,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from accounts.key_networks import address_text
+
 OPERATOR: Final = "operator"
 GATEWAY: Final = "gateway"
 PERSON: Final = "person"
@@ -103,7 +105,7 @@ async def note(connection: AsyncConnection[Any], action: Action) -> None:
         "resource": action.resource,
         "user": action.user_id,
         "succeeded": action.succeeded,
-        "network": action.network or None,
+        "network": address_text(action.network) or None,
         "reason": action.reason,
         "changes": Jsonb(action.changes) if action.changes else None,
     }

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from accounts.lock_out import PACES, Count, counts, forgotten, subject
-from accounts.networks import network_of
+from accounts.networks import NOWHERE
 from accounts.throttle import Throttle
 
 Connection: TypeAlias = AsyncConnection[Any]
@@ -29,13 +29,12 @@ class Door:
         self._throttle = throttle
 
     async def knock(
-        self, connection: Connection, address: str, ip_address: str, user_id: UUID = NOBODY
+        self, connection: Connection, address: str, network: str, user_id: UUID = NOBODY
     ) -> float | None:
         """Count a try at *address*, which is *user_id*'s; the seconds to wait if it is refused.
 
-        *connection* must not be in a transaction.
+        *network* is where it comes from, or NOWHERE. *connection* must not be in a transaction.
         """
-        network = network_of(ip_address)
         for count in await self._counts(connection, network, user_id):
             who = subject(count, address, network)
             wait = await self._throttle.take(connection, count, who, PACES[count])
@@ -44,10 +43,9 @@ class Door:
         return None
 
     async def enter(
-        self, connection: Connection, address: str, ip_address: str, user_id: UUID
+        self, connection: Connection, address: str, network: str, user_id: UUID
     ) -> None:
         """Take back what the last knock counted: it was the person. Asked before a session is."""
-        network = network_of(ip_address)
         for count in await self._counts(connection, network, user_id):
             who = subject(count, address, network)
             if forgotten(count):
@@ -56,7 +54,7 @@ class Door:
                 await self._throttle.give_back(connection, count, who, PACES[count])
 
     async def _counts(self, connection: Connection, network: str, user_id: UUID) -> Sequence[Count]:
-        if not network:
+        if network == NOWHERE:  # nobody is known by being there
             return counts(network, familiar=False)
         cursor = await connection.execute(_FAMILIAR, {"user": user_id, "network": network})
         row = await cursor.fetchone()

@@ -1,22 +1,16 @@
 """Suspends accounts and lets them go on. Keys hear of it by a trigger, sessions always ask."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
-from uuid import UUID
+from typing import Any, Final
 
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from accounts.known import Known
 from accounts.security_log import Action, note
 from accounts.sessions import end_sessions_of_account
 
 SUSPEND: Final = "account.suspend"
 RESUME: Final = "account.resume"
 
-Connection: TypeAlias = AsyncConnection[Any]
-Known: TypeAlias = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before, asked first in the transaction that does it; None: it is new,
-and will have made the id it is told."""
 
 _LOCK = """
 SELECT suspended_at IS NOT NULL FROM account

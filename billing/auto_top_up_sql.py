@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
 from billing.auto_top_up import FIRST_PAUSE_SECONDS, RETURNED, AutoTopUp, due
-from billing.checkout import Guard, Known
+from billing.known import AnyPool, Connection, Guard, Known
 from billing.ledger import Balance
 
 BATCH: Final = 500
@@ -19,8 +17,6 @@ BATCH: Final = 500
 HOLD_SECONDS: Final = 60
 """How long a charge is nobody else's to try: twice what Stripe is given to answer."""
 
-Connection = AsyncConnection[Any]
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 Change = Callable[[Connection, AutoTopUp, datetime], Awaitable[AutoTopUp | None]]
 """What settings become, decided in the transaction that has them locked, at a time by the
 database's clock; None: they stay."""

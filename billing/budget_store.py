@@ -6,26 +6,20 @@ in it. One of a key counts what the keys spend that it is rotated to, too: it st
 them (`line_id`), and is shown by the newest.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from billing.known import Connection, Guard, Known
+
 MAXIMUM: Final = 100
 """Budgets of one account: every hold of the account looks at all that concern its key."""
-
-Connection: TypeAlias = AsyncConnection[Any]
-Known: TypeAlias = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before, asked first in the transaction that does it; None: it is new,
-and will have made the id it is told."""
-Guard: TypeAlias = Callable[[Connection], Awaitable[None]]
-"""Whether the caller may do it: raises where not, in the transaction that would do it."""
 
 
 class Problem(StrEnum):

@@ -5,20 +5,19 @@ Stripe is asked. Whoever got no answer asks again under the same key and gets th
 was ever shown another. Credits come by the one path of payments, never by a page that returned.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
 from billing.customers import Customers
+from billing.known import AnyPool, Connection, Guard, Known
 from billing.packs import CURRENCY, Sale, cents
-from billing.stripe_client import StripePayments
+from billing.stripe_client import PaymentRefused, PaymentServiceUnavailable, StripePayments
 from billing.stripe_objects import CheckoutOrder, CheckoutSnapshot, Origin, Purchase
 
 OPEN_TIME: Final = timedelta(hours=23)
@@ -29,13 +28,6 @@ of 500 too; and a page wants half an hour of life when it is made."""
 MAXIMUM_OPEN: Final = 20
 """Of one account: each is a page at Stripe, and a row here."""
 
-Connection = AsyncConnection[Any]
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
-Known = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before, asked first in the transaction that does it; None: it is new,
-and will have made the id it is told."""
-Guard = Callable[[Connection], Awaitable[None]]
-"""Whether the caller may do it: raises where not, in the transaction that would do it."""
 
 _INSERT = """
 INSERT INTO checkout_session (account_id, id, stripe_key, asked_at, expires_at, price_micros,
@@ -71,6 +63,17 @@ _OPENED = """
 UPDATE checkout_session SET state = 'open', stripe_session = %(session)s
  WHERE account_id = %(account)s AND id = %(id)s AND state = 'creating'
 """
+# Those that may be paid yet, or were, and nothing is booked. Of one whose time is over, only the
+# sweep may still hear: it has had an hour.
+_PAGES = """
+SELECT c.stripe_session FROM checkout_session c
+ WHERE c.account_id = %(account)s AND c.state = 'open'
+   AND c.expires_at > %(now)s::timestamptz - interval '1 hour'
+   AND NOT EXISTS (SELECT FROM payment p
+                    WHERE p.account_id = c.account_id AND p.reference = c.id
+                      AND p.credited_micros > 0)
+"""
+_LEAVING = "SELECT FROM account WHERE account_id = %(account)s AND deleting_at IS NOT NULL"
 _ENDED = """
 UPDATE checkout_session SET state = %(state)s
  WHERE account_id = %(account)s AND id = %(id)s AND state = 'open'
@@ -186,7 +189,35 @@ class Checkouts:
         values = {"account": checkout.account_id, "id": checkout.id, "session": snapshot.id}
         async with self._pool.connection() as connection:
             await connection.execute(_OPENED, values)
+            is_leaving = await (await connection.execute(_LEAVING, values)).fetchone() is not None
+        if is_leaving:  # its pages may have been closed before this one was known
+            await self._stripe.expire_checkout(snapshot.id)
+            raise PaymentRefused("account_deleted")
         return replace(checkout, state=CheckoutState.OPEN, stripe_session=snapshot.id), snapshot
+
+    async def close_all(self, account_id: UUID) -> bool:
+        """Have none of an account's pages paid any more; whether that is so now.
+
+        A page that was paid a moment ago stays paid; that money is to be booked first.
+        """
+        values = {"account": account_id, "now": self._now()}
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(_PAGES, values)).fetchall()
+        try:
+            return all([await self._is_closed(session) for (session,) in rows])
+        except PaymentServiceUnavailable:
+            return False
+
+    async def _is_closed(self, session: str) -> bool:
+        """Whether a page, of which nothing is booked, can and could not be paid."""
+        try:
+            await self._stripe.expire_checkout(session)
+        except PaymentRefused:
+            try:
+                return (await self._stripe.checkout(session)).payment_status != "paid"
+            except PaymentRefused:
+                return True
+        return True
 
     async def get(self, account_id: UUID, id_: UUID) -> Checkout | None:
         """A checkout of that account."""

@@ -9,17 +9,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
-
+from billing.known import AnyPool
 from billing.stripe_client import StripePayments
 
 _KEY_SECONDS: Final = 3600
 """How long Stripe is asked under one key: a repeat makes no other customer, and an answer of 500,
 which Stripe repeats under the same key, bars an account from paying for an hour at most."""
 
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _FIND = "SELECT customer_id FROM stripe_customer WHERE account_id = %s"
 _KEEP = """

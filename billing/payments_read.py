@@ -6,15 +6,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
+from billing.known import AnyPool
 from billing.payments import PaymentState
 from billing.payments_sql import Sealer
 from billing.stripe_objects import Origin
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _COLUMNS = """
 id, created_at, state, origin, product, currency, paid_micros, tax_micros, refunded_micros,

@@ -6,10 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
-
+from billing.known import AnyPool
 from billing.payments import UNSETTLED, Booked, Decision, PaymentRow, PaymentState, Taken
 from billing.stripe_objects import EventHint, Origin
 
@@ -66,6 +63,7 @@ _RECENT = f"""
 SELECT {_COLUMNS} FROM payment WHERE created_at >= to_timestamp(%s) OR state = ANY (%s)
 """  # noqa: S608 (a constant of ours)
 _CUSTOMER = "SELECT account_id FROM stripe_customer WHERE customer_id = %s"
+_LEAVING = "SELECT FROM account WHERE account_id = %s AND deleting_at IS NOT NULL"
 _APPLIED = "SELECT 1 FROM stripe_event WHERE event_id = %s"
 _CLAIM = """
 UPDATE payment_sweep SET begun_at = clock_timestamp()
@@ -82,7 +80,6 @@ _TAKING = """
 SELECT source_id FROM payment_adjustment WHERE created_at >= to_timestamp(%s)
  GROUP BY source_id HAVING max(step) %% 2 = 1
 """
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 class _Text(Protocol):
@@ -263,6 +260,11 @@ class Payments:
             cursor = await connection.execute(_CUSTOMER, (customer,))
             found = await cursor.fetchone()
         return None if found is None else found[0]
+
+    async def is_leaving(self, account_id: UUID) -> bool:
+        """Whether the account is being erased, or is."""
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(_LEAVING, (account_id,))).fetchone() is not None
 
     async def has_applied(self, event_id: str) -> bool:
         """Whether the event was booked."""

@@ -10,9 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
+from billing.known import AnyPool
 from billing.promo_codes import PromoBook, PromoCode, Redemption
 
 RANK: Final = 17
@@ -22,7 +21,6 @@ TRIES: Final = 10
 """In TRY_SECONDS, of one account: nobody mistypes more often, and guessing gets nowhere."""
 TRY_SECONDS: Final = 60
 
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _LOCK = """
 SELECT id, credited_micros, redemption_limit, redemption_count, expires_at,

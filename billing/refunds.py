@@ -6,20 +6,13 @@ Stripe is asked. Whoever got no answer asks again under the same key, and no mon
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
-
+from billing.known import AnyPool, Connection, Known
 from billing.payments import CENT_MICROS
 from billing.stripe_client import StripePayments
 
-Connection = AsyncConnection[Any]
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
-Known = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before; None: it is new, and will have made the id it is told."""
 Note = Callable[[Connection, "Refund"], Awaitable[None]]
 """Writes down that it was asked for, in the transaction that remembers it."""
 

@@ -214,6 +214,11 @@ class StripePayments:
             )
             return checkout_of(_json(found))
 
+    async def expire_checkout(self, session: str) -> None:
+        """Have a page paid by nobody; PaymentRefused: it was paid, has expired, or is not there."""
+        async with self._asking() as client:
+            await client.v1.checkout.sessions.expire_async(session)
+
     async def cards(self, customer: str) -> tuple[CardSnapshot, ...]:
         """The saved cards, newest first."""
         async with self._asking() as client:

@@ -139,7 +139,9 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         admission = Admission(config.maximum_calls, config.maximum_bytes, emit)
         registry = Registry(pool)
         money = await open_money(config, stack, ground, works.catalogue, emit)
-        people = await open_people(config, stack, ground, works, models.id_of, emit)
+        people = await open_people(
+            config, stack, ground, works, models.id_of, money.close_pages, emit
+        )
         users = [watch.use, models.use, *money.users, *people.users]
         reloading = _reloading(config, pool, users, emit)
         admins = _operator(config, ground, works, watch, reloading, registry)
@@ -155,11 +157,7 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
         probes = _Probes(health, ground.objects, Sweeper(pool, ground.objects, emit), engine)
         await probes.set_ready(is_ready=True)
         Upkeep(pool, lease, works.adoption, works.fleet.health, emit, probes).start(supervisor)
-        works.office.feeder.start(supervisor)
-        money.start(supervisor)
-        people.start(supervisor)
-        if reloading is not None:
-            supervisor.run("catalogue", reloading.keep)
+        _start(supervisor, works, money, people, reloading)
         yield Core(
             boundary=Boundary(doorman, emit, admin_token(config.keyring), clients.whence),
             services=services,
@@ -175,6 +173,21 @@ async def open_core(config: CoreConfig, emit: Emit) -> AsyncIterator[Core]:
             admin_token=admin_token(config.keyring),
             reloading=reloading,
         )
+
+
+def _start(
+    supervisor: Supervisor,
+    works: Works,
+    money: Money,
+    people: People,
+    reloading: Reloading | None,
+) -> None:
+    """Run the loops of the rooms."""
+    works.office.feeder.start(supervisor)
+    money.start(supervisor)
+    people.start(supervisor)
+    if reloading is not None:
+        supervisor.run("catalogue", reloading.keep)
 
 
 def _key_authenticator(
@@ -213,7 +226,7 @@ def _services(
         UsageService=UsageService(UsageReads(works.pool)),
         AccountService=people.calls,
         AdminService=(*admins, *money.admin, *people.admin),
-        WebhookService=WebhookService(engine, works.callbacks, works.office),
+        WebhookService=WebhookService(engine, works.callbacks, works.office, works.pool),
     )
 
 

@@ -4,6 +4,8 @@ from contextvars import ContextVar
 from uuid import UUID
 
 from accounts.browsers import Browser, browser_of
+from accounts.key_networks import address_text
+from accounts.networks import NOWHERE, network_of
 from accounts.roles import Role
 from core.values import dataclass
 
@@ -38,6 +40,20 @@ class Caller:
         return self.user_id or self.key_id
 
 
+@dataclass(frozen=True, slots=True)
+class Whence:
+    """Where a call comes from."""
+
+    address: str = ""
+    """The IP address of whoever calls; empty: unknown."""
+    user_agent: str = ""
+    """Empty: unknown."""
+    subject: str = NOWHERE
+    """The network that is counted for the call. Never unknown: whoever hides is counted too."""
+    is_believed: bool = False
+    """Whether a bridge tells it that is trusted; else it is read off the connection."""
+
+
 NOBODY = Caller(UUID(int=0), UUID(int=0))
 OPERATOR = Caller(UUID(int=0), UUID(int=0), admin=True)
 
@@ -45,6 +61,7 @@ _current: ContextVar[Caller] = ContextVar("caller")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _network: ContextVar[str] = ContextVar("network", default="")
 _user_agent: ContextVar[str] = ContextVar("user_agent", default="")
+_subject: ContextVar[str] = ContextVar("subject", default=NOWHERE)
 
 
 def current_caller() -> Caller:
@@ -60,9 +77,14 @@ def current_request_id() -> str:
 def current_network() -> str:
     """The IP address of whoever calls, told by a bridge that is trusted or by the connection.
 
-    Empty: unknown.
+    Empty: unknown. For where a key is allowed, and for logs; throttles ask `current_subject`.
     """
     return _network.get()
+
+
+def current_subject() -> str:
+    """The network that is counted for what the caller does: where it is, or what it is behind."""
+    return _subject.get()
 
 
 def current_browser() -> Browser:
@@ -70,9 +92,12 @@ def current_browser() -> Browser:
     return browser_of(_user_agent.get())
 
 
-def enter_call(caller: Caller, request_id: str, network: str = "", user_agent: str = "") -> None:
-    """Set all of it for the task of one RPC."""
+def enter_call(
+    caller: Caller, request_id: str, network: str = "", user_agent: str = "", subject: str = ""
+) -> None:
+    """Set all of it for the task of one RPC; without a *subject* the *network* is counted."""
     _current.set(caller)
     _request_id.set(request_id)
-    _network.set(network)
+    _network.set(address_text(network))  # as it is stored
     _user_agent.set(user_agent)
+    _subject.set(subject or network_of(network) or NOWHERE)

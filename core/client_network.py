@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
+from accounts.networks import NOWHERE, network_of
 from core.body import Secret
+from core.caller import Whence
 
 CLIENT_IP: Final = "x-reapi-client-ip"
 USER_AGENT: Final = "x-reapi-user-agent"
@@ -26,17 +28,21 @@ class Clients:
     def __init__(self, token: Secret[str] | None = None) -> None:
         self._token = None if token is None else token.reveal().encode()
 
-    def whence(self, metadata: Mapping[str, object], peer: str) -> tuple[str, str]:
-        """The IP address and the `User-Agent` of the caller; each is empty where it is unknown.
+    def whence(self, metadata: Mapping[str, object], peer: str) -> Whence:
+        """Where the caller is, and who is counted for what it does.
 
         *peer* is the other end of the connection, in the words of gRPC.
         """
         told = metadata.get(CLIENT_IP)
         if peer == LOCAL or self._is_bridge(metadata):
-            return str(told or ""), str(metadata.get(USER_AGENT, ""))
+            address = str(told or "")
+            agent = str(metadata.get(USER_AGENT, ""))
+            return Whence(address, agent, network_of(address) or NOWHERE, is_believed=True)
         # Whoever tells an address is a bridge without the token, or lies. In front of a bridge
         # stands somebody else: its own address would open the networks that it is in to everybody.
-        return _address(peer) if told is None else "", ""
+        # But what it does is counted against it, or a lie would free whoever tells it.
+        address = _address(peer)
+        return Whence(address if told is None else "", "", network_of(address) or NOWHERE)
 
     def _is_bridge(self, metadata: Mapping[str, object]) -> bool:
         if self._token is None:

@@ -19,7 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc import aio
 
-from core.caller import NOBODY, OPERATOR, Caller, enter_call
+from core.caller import NOBODY, OPERATOR, Caller, Whence, enter_call
 from core.errors import GatewayError, Reason
 from core.log import CallEnded, Emit, defect
 from core.permissions import OPEN, OPTIONAL, permit
@@ -31,8 +31,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Behaviour = Callable[[Any, Any], Any]
-Whence: TypeAlias = Callable[[Mapping[str, Any], str], tuple[str, str]]
-"""The IP address and the `user-agent` of who calls, by the call's metadata and its peer."""
+Locate: TypeAlias = Callable[[Mapping[str, Any], str], Whence]
+"""Where a call comes from, by its metadata and its peer."""
 
 UNARY_SECONDS = 60.0
 """A unary call without a deadline of its own ends after this."""
@@ -60,7 +60,7 @@ class Boundary(aio.ServerInterceptor):
         authenticator: Authenticator,
         emit: Emit,
         admin_token: str,
-        whence: Whence = lambda _metadata, _peer: ("", ""),
+        whence: Locate = lambda _metadata, _peer: Whence(),
     ) -> None:
         self._authenticator = authenticator
         self._emit = emit
@@ -113,11 +113,12 @@ class Boundary(aio.ServerInterceptor):
             request_id = ""
             try:
                 metadata = dict(context.invocation_metadata() or ())
-                request_id = _request_id(str(metadata.get("x-request-id", "")))
                 token = str(metadata.get("authorization", ""))
                 whence = self._whence(metadata, context.peer())
-                enter_call(NOBODY, request_id, *whence)  # a key may be tied to networks
-                enter_call(await self._identify(method, token), request_id, *whence)
+                request_id = _request_id(metadata, whence)
+                place = (whence.address, whence.user_agent, whence.subject)
+                enter_call(NOBODY, request_id, *place)  # a key may be tied to networks
+                enter_call(await self._identify(method, token), request_id, *place)
                 if unary and context.time_remaining() is None:
                     async with asyncio.timeout(UNARY_SECONDS):
                         return await behaviour(request, context)
@@ -211,8 +212,9 @@ def _lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | N
     return parsed
 
 
-def _request_id(told: str) -> str:
+def _request_id(metadata: Mapping[str, Any], whence: Whence) -> str:
     """The id that a bridge gave the request, or a new one."""
+    told = str(metadata.get("x-request-id", "")) if whence.is_believed else ""
     return told if _REQUEST_ID.match(told) else f"req_{secrets.token_hex(16)}"
 
 

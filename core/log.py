@@ -226,7 +226,8 @@ class PaymentOdd(Event):
     """A payment and the ledger did not agree: a sweep mended it, or nobody can."""
 
     oddity: str
-    """`charged_not_credited`, `credited_not_charged`, `adjusted`; or why nothing was booked."""
+    """`charged_not_credited`, `credited_not_charged`, `adjusted`; `account_deleted`: booked for an
+    account that is erased; or why nothing was booked."""
     payment_intent: str
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from uuid import UUID
 
 from accounts.limits_sql import LimitsSql
 from billing.budget_store import BudgetStore
@@ -59,6 +60,8 @@ class Money:
     users: Sequence[Callable[[Catalogue], None]]
     """Who is handed another catalogue when it changes."""
     loops: tuple[tuple[str, Callable[[], Awaitable[None]]], ...]
+    close_pages: Callable[[UUID], Awaitable[bool]]
+    """Closes the payment pages of an account that is erased; whether all are closed."""
 
     def start(self, supervisor: Supervisor) -> None:
         """Run the loops."""
@@ -91,7 +94,8 @@ async def open_money(
     )
     if room is not None:
         calls += (StripeEvents(room.stripe, room.payments, room.looks),)
-    return Money(calls, shop.admin, shop.users, _loops(ground, signer, room, shop))
+    loops = _loops(ground, signer, room, shop)
+    return Money(calls, shop.admin, shop.users, loops, shop.close_pages)
 
 
 def _loops(

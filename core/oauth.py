@@ -38,6 +38,8 @@ class Told:
     email_verified: bool
     """The service has verified that the address is the person's."""
     display_name: str
+    suffices: bool = True
+    """That it has verified the address tells who has it now: decisions/0023."""
 
     def __repr__(self) -> str:
         return "<Told>"

@@ -30,6 +30,7 @@ _FRESH_SECONDS: Final = 3_600.0
 """How long what was discovered is used; Google lets caches keep its keys for several hours."""
 _LOOK_AGAIN_SECONDS: Final = 60.0
 """A token with a key that is not known makes us look for new keys, this often at most."""
+_OWN_DOMAINS: Final = ("gmail.com", "googlemail.com")
 _MOST_KEYS: Final = 20
 """Of a set; Google has two or three."""
 
@@ -165,10 +166,22 @@ def _id_token(answer: JsonAnswer) -> str:
 
 
 def _told(claims: dict[str, Any]) -> Told:
-    email, name = claims.get("email"), claims.get("name")
+    told, name = claims.get("email"), claims.get("name")
+    email = told if isinstance(told, str) else ""
     return Told(
         subject=str(claims["sub"]),
-        email=email if isinstance(email, str) else "",
+        email=email,
         email_verified=claims.get("email_verified") is True,
         display_name=name if isinstance(name, str) else "",
+        suffices=_is_of_google(email, claims.get("hd")),
     )
+
+
+def _is_of_google(email: str, hosted_domain: object) -> bool:
+    """Whether Google gives the address out, itself or for a company that it hosts (`hd`).
+
+    Of other addresses it knows that somebody had them once, when they were typed there.
+    """
+    domain = email.rpartition("@")[2].lower()
+    hosted = hosted_domain.lower() if isinstance(hosted_domain, str) else ""
+    return bool(domain) and domain in (*_OWN_DOMAINS, hosted)

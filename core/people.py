@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from uuid import UUID
 
 from accounts.passwords import Passwords
 from accounts.people_ground import PeopleGround
@@ -54,28 +55,36 @@ async def open_people(
     ground: Ground,
     works: Works,
     model_id: Callable[[str], str],
+    close_pages: Callable[[UUID], Awaitable[bool]],
     emit: Emit,
 ) -> People:
-    """Open it; the stack closes it. *model_id* finds models by id or alias."""
-    vault = KeyringVault(config.keyring)
+    """Open it; the stack closes it. *model_id* finds models by id or alias.
+
+    *close_pages* closes the payment pages of an account; whether all are closed.
+    """
+    pool, settings = ground.pool, config.people
+    vault, repeats = KeyringVault(config.keyring), Repeats(config.keyring)
     stack.callback((passwords := Passwords()).close)
-    persons = PeopleGround(ground.pool, vault, Throttle(vault), passwords, new_id)
-    bots = await stack.enter_async_context(BotCheck(config.people.bot_check))
-    calls: tuple[object, ...] = ()
-    repeats = Repeats(config.keyring)
-    admin = operator_calls(ground.pool, works.store, works.engine, vault, repeats)
-    loops: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+    persons = PeopleGround(pool, vault, Throttle(vault), passwords, new_id)
+    bots = await stack.enter_async_context(BotCheck(settings.bot_check))
     law = await open_law_room(config, ground, works.catalogue, vault)
-    calls, loops = (*calls, *law.calls), [*loops, *law.loops]
     mail = open_mail_room(config, stack, ground, vault, bots, emit)
-    calls, loops = (*calls, *mail.calls), [*loops, *mail.loops]
-    calls = (*calls, *account_calls(ground.pool, vault, repeats, model_id))
-    agreeing = Agreeing(current_policies(law.policies), new_id)
-    house = House(bots, agreeing, mode_of(config.people), providers_of(config.people))
-    calls = (*calls, *entrance_calls(persons, repeats, house))
-    terms = Terms(agreeing, mode_of(config.people), config.public_url)
-    oauth = await open_oauth_calls(config.people.oauth, stack, persons, repeats, bots, terms)
-    calls = (*calls, *oauth)
-    rights = open_rights_room(persons, repeats, works, config.public_url, emit)
-    calls, loops = (*calls, *rights.calls), [*loops, *rights.loops]
-    return People(calls, admin, tuple(loops), law.users, rights.archives)
+    rights = open_rights_room(persons, repeats, works, config.public_url, close_pages, emit)
+    agreeing, mode = Agreeing(current_policies(law.policies), new_id), mode_of(settings)
+    house = House(bots, agreeing, mode, providers_of(settings))
+    terms = Terms(agreeing, mode, config.public_url)
+    oauth = await open_oauth_calls(settings.oauth, stack, persons, repeats, bots, terms)
+    return People(
+        calls=(
+            *law.calls,
+            *mail.calls,
+            *account_calls(pool, vault, repeats, model_id),
+            *entrance_calls(persons, repeats, house),
+            *oauth,
+            *rights.calls,
+        ),
+        admin=operator_calls(pool, works.store, works.engine, vault, repeats),
+        loops=(*law.loops, *mail.loops, *rights.loops),
+        users=law.users,
+        archives=rights.archives,
+    )

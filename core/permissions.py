@@ -134,6 +134,12 @@ def permit(method: str, caller: Caller) -> None:
             "No API key may do this: sign in and use the session.",
             metadata={"permission": "session"},
         )
+    if caller.sandbox and NEEDED.get(method) is Scope.MANAGE_WEBHOOKS:
+        raise GatewayError(
+            Reason.PERMISSION_DENIED,
+            "A test key manages no webhook endpoints: they hear of live generations too.",
+            metadata={"permission": Scope.MANAGE_WEBHOOKS},
+        )
     if caller.scopes:
         needed = NEEDED.get(method, "account")
         if needed is not None and needed not in caller.scopes:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from core.key_service import KeyService, KeyServiceError
 from core.keyring import KEY_BYTES, Keyring, KeyringError
 
 _NONCE: Final = 12
+_READABLE: Final = 0o660
+"""Whom a mode may let in at most: the owner, and a group that the operator chose."""
 _PURPOSE: Final = b"reapi secret file"
 
 
@@ -74,9 +77,14 @@ class SecretFile:
             os.close(folder)
 
     def write(self, keyring: Keyring, *, wrapped: bool) -> None:
-        """Put *keyring* in its place, whole or not at all, and on the disk when this returns."""
+        """Put *keyring* in its place, whole or not at all, and on the disk when this returns.
+
+        Owner and mode of the file stay as they are.
+        """
         draft = self._draft(keyring, wrapped=wrapped)
         try:
+            if self._path.exists():
+                keep_owner(draft, self._path)
             draft.replace(self._path)
         finally:
             draft.unlink(missing_ok=True)
@@ -137,6 +145,24 @@ class SecretFile:
                 f"REAPI_KMS_COMMAND, as when it was wrapped"
             )
         return self._service
+
+
+def keep_owner(draft: Path, file: Path) -> None:
+    """Let *draft*, which is to replace *file*, be read by whom that one is, and by nobody else.
+
+    Raises KeyringError where it cannot be: then the gateway could not read it any more.
+    """
+    was = file.stat()
+    descriptor = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        is_ours = os.fstat(descriptor)
+        if (was.st_uid, was.st_gid) != (is_ours.st_uid, is_ours.st_gid):
+            os.fchown(descriptor, was.st_uid, was.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(was.st_mode) & _READABLE)
+    except PermissionError:
+        raise KeyringError(f"{file.name} is somebody else's: run this as its owner") from None
+    finally:
+        os.close(descriptor)
 
 
 def _keyring(content: dict[str, object]) -> Keyring:

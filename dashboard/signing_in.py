@@ -11,6 +11,7 @@ from reapi.v1.account_service_pb2_grpc import AccountServiceStub
 from rest_bridge.browser import BrowserSession
 from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
+from rest_bridge.replaced_sessions import ReplacedSessions
 from rest_bridge.unary import ask
 
 SIGN_IN: Final = "/sign-in"
@@ -29,6 +30,7 @@ class SigningIn:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._people = AccountServiceStub(channel)
+        self._replaced = ReplacedSessions(channel)
 
     async def sign_in(self, exchange: Exchange) -> None:
         """GET and POST /sign-in."""
@@ -49,6 +51,7 @@ class SigningIn:
             page = await self._sign_in_page(exchange, error.message, request.email)
             await show(exchange, page, error.answer_headers(), error.rendering.status)
             return
+        await self._replaced.end(browser, response, exchange)
         await send_to(exchange, ACCOUNT, browser.headers_of(response))
 
     async def elsewhere(self, exchange: Exchange) -> None:
@@ -95,6 +98,7 @@ class SigningIn:
             page = Page("You are not signed in", links=links, error=error.message)
             await show(exchange, page, error.answer_headers(), error.rendering.status)
             return
+        await self._replaced.end(browser, response, exchange)
         await send_to(exchange, ACCOUNT, browser.headers_of(response))
 
     async def _finish(

@@ -12,6 +12,7 @@ from core.mail.content import line
 from core.mail.letters import LONGEST, unfit
 from core.settings import Settings
 from core.vault import KeyringVault
+from gateway.command_log import noted
 from gateway.opening import start_errors
 from gateway.own_database import own_url
 from gateway.process import ServeError
@@ -54,7 +55,9 @@ async def _send(settings: Settings, issue: Issue, *, is_sure: bool) -> int:
         pool = await stack.enter_async_context(open_pool(url, name="reapi-newsletter"))
         if not is_sure:
             return await readers(pool, issue.kind)
-        return await send(pool, vault, issue, new_id)
+        count = await send(pool, vault, issue, new_id)
+        await noted(pool, "newsletter.send", kind=issue.kind, issue=issue.id, count=str(count))
+        return count
 
 
 def _read(file: Path) -> str:

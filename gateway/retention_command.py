@@ -16,6 +16,7 @@ from core.log import emitter
 from core.rights.exporting import Exports
 from core.settings import Settings
 from core.vault import KeyringVault
+from gateway.command_log import noted
 from gateway.opening import start_errors
 from gateway.own_database import own_url
 from storage.folder import FolderStore
@@ -41,8 +42,9 @@ def run_retention(settings: Settings, at: datetime | None) -> int:
     with start_errors():
         done = asyncio.run(_apply(settings, at or datetime.now(UTC)))
     for rule in RULES:
-        print(f"{rule.name:28}{done[rule]:>10}  {rule.deed}")
-    return 0
+        count = done.get(rule, "failed")
+        print(f"{rule.name:28}{count:>10}  {rule.deed}")
+    return 0 if len(done) == len(RULES) else 1
 
 
 async def _standings(settings: Settings, now: datetime) -> list[Standing]:
@@ -60,8 +62,10 @@ async def _apply(settings: Settings, now: datetime) -> Mapping[Rule, int]:
             Deed.REMOVE_OUTPUTS: await Sweeper(pool, store, emit).run(now),
             Deed.REMOVE_EXPORTS: await exports.remove_due(now),
         }
-        rows = await apply_rules(pool, now)
-        return {rule: removed.get(rule.deed, rows.get(rule, 0)) for rule in RULES}
+        rows = await apply_rules(pool, now, emit)
+        count = sum(removed.values()) + sum(rows.values())
+        await noted(pool, "retention.run", at=now.isoformat(timespec="seconds"), count=str(count))
+        return {rule: removed[rule.deed] for rule in RULES if rule.deed in removed} | rows
 
 
 async def _pool(settings: Settings, stack: AsyncExitStack) -> Pool:

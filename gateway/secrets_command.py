@@ -17,8 +17,9 @@ from core.keyring import KEY_BYTES, Keyring, KeyringError
 from core.sealed_columns import FIXED, SEALED
 from core.sealed_files import is_sealed, open_text, seal_text
 from core.sealing import UnsealError
-from core.secret_file import SecretFile
+from core.secret_file import SecretFile, keep_owner
 from core.settings import Settings
+from gateway.command_log import note_if_possible, noted
 from gateway.opening import start_errors
 from gateway.own_database import own_url
 from gateway.process import ServeError
@@ -37,6 +38,7 @@ def rotate(settings: Settings, *, prepare: bool) -> int:
     """Add a key: in front, or only known."""
     step = prepared if prepare else rotated
     _change(settings, lambda keyring: step(keyring, secrets.token_bytes(KEY_BYTES)))
+    note_if_possible(settings, "secrets.prepare" if prepare else "secrets.rotate")
     if prepare:
         print(f"a new key is known and not used yet: {_RESTART} rotate`")
     else:
@@ -117,6 +119,7 @@ def retire(settings: Settings, *, break_digests: bool) -> int:
         print("reapi: nothing was dropped; docs/secrets.md says what to do", file=sys.stderr)
         return FOUND
     _change(settings, lambda found: retired(_same(found, keyring)))
+    note_if_possible(settings, "secrets.retire")
     print(f"{len(keyring.keys) - 1} keys dropped; with what they signed it can still be checked")
     return 0
 
@@ -182,6 +185,7 @@ async def _reseal(pool: Pool, keyring: Keyring) -> list[ProcessKeys]:
     resealing = Resealing(pool, keyring)
     for column in SEALED:
         print(f"{column.name}: {await resealing.reseal(column)} sealed again", flush=True)
+    await noted(pool, "secrets.reseal")
     return []
 
 
@@ -219,10 +223,11 @@ def _reseal_files(settings: Settings, keyring: Keyring) -> int:
             try:
                 draft.touch(mode=0o600)
                 draft.write_text(seal_text(keyring, open_text(keyring, text)))
+                keep_owner(draft, file)
                 draft.replace(file)
-            except OSError as error:
+            except (OSError, KeyringError) as error:
                 draft.unlink(missing_ok=True)
-                reason = error.strerror
+                reason = error.strerror if isinstance(error, OSError) else error
                 print(f"reapi: {file.name} cannot be written: {reason}", file=sys.stderr)
             else:
                 count += 1

@@ -110,6 +110,11 @@ class BrowserSession:
                     raise ApiError("CSRF_TOKEN_INVALID")
             exchange.credential = f"Bearer {token}"
 
+    @property
+    def token(self) -> str:
+        """The session's token that the browser sent as a cookie; empty: none."""
+        return self._cookies.get(SESSION, "")
+
     def complete(self, request: Message) -> None:
         """Fill in what the browser keeps in a cookie."""
         if (

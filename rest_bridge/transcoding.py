@@ -36,6 +36,7 @@ from rest_bridge.headers import headers_of_generation
 from rest_bridge.json_values import parse_object
 from rest_bridge.proto_json import decode, decode_text, encode
 from rest_bridge.quote_tokens import quote_token
+from rest_bridge.replaced_sessions import OPENS, ReplacedSessions
 from rest_bridge.routing_header import routing
 from rest_bridge.rpc_errors import api_error
 from rest_bridge.server_stream import ServerStream
@@ -105,6 +106,8 @@ class Transcoder:
         self._starts = rpc.input_type is generation_service_pb2.CreateGenerationRequest.DESCRIPTOR
         self._request = message_factory.GetMessageClass(rpc.input_type)
         self._response = message_factory.GetMessageClass(rpc.output_type)
+        opens = self._response in OPENS
+        self._replaced = ReplacedSessions(channel) if opens else None
         path = f"/{rpc.containing_service.full_name}/{rpc.name}"
         serialize, parse = self._request.SerializeToString, self._response.FromString
         self._unary = channel.unary_unary(path, serialize, parse)
@@ -138,6 +141,8 @@ class Transcoder:
             if isinstance(generation, generation_pb2.Generation)
             else ()
         )
+        if self._replaced is not None:
+            await self._replaced.end(browser, response, exchange)
         headers = [*headers, *browser.headers_of(response)]
         await exchange.json(encode(response), headers)
 

@@ -60,6 +60,8 @@ class Somebody:
     verified: bool = True
     declines: bool = False
     """Says no when asked."""
+    hosted_domain: str = ""
+    """The company whose addresses Google gives out; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +218,15 @@ def back(asked: Asked, **answer: str) -> str:
 def parse_somebody(data: object) -> Somebody:
     """Read a person from decoded JSON; raises ControlError naming the field."""
     usual = Somebody()
-    given = JsonObject(data, ("subject", "email", "name", "verified", "declines"))
+    names = ("subject", "email", "name", "verified", "declines", "hosted_domain")
+    given = JsonObject(data, names)
     return Somebody(
         given.text("subject", usual.subject),
         given.text("email", usual.email),
         given.text("name", usual.name),
         given.flag("verified", default=True),
         given.flag("declines"),
+        given.text("hosted_domain", ""),
     )
 
 

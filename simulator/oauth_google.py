@@ -109,6 +109,8 @@ class GoogleSide:
         }
         if somebody.email:
             claims |= {"email": somebody.email, "email_verified": somebody.verified}
+        if somebody.hosted_domain:
+            claims["hd"] = somebody.hosted_domain
         if somebody.name:
             claims["name"] = somebody.name
         if fault == "unsigned":

@@ -1,9 +1,10 @@
 """The group committer: many commits in one durable transaction, at most one under way.
 
 There is no timer. An idle committer flushes at once; what arrives during a flush is the
-next batch. A flush is two round trips: lock and read, then, after a pure decision, write
-and COMMIT. When the answer is lost, the batch is done again: under the locks it sees which
-of its records are there already, so nothing is taken twice.
+next batch; where several wait, one turn of the loop lets those in whose answers have come.
+A flush is two round trips: lock and read, then, after a pure decision, write and COMMIT. When
+the answer is lost, the batch is done again: under the locks it sees which of its records are
+there already, so nothing is taken twice.
 """
 
 import asyncio
@@ -112,6 +113,8 @@ class Committer:
         try:
             while True:
                 await self._arrived.wait()
+                if len(self._queue) > 1:  # busy: what has arrived in sockets already joins them
+                    await asyncio.sleep(0)
                 batch = self._next_batch()
                 await self._answer(batch)
         finally:

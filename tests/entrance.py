@@ -14,11 +14,13 @@ from grpc import aio
 from grpc_status.rpc_status import from_call
 
 from accounts.mail_queue import PURPOSE
+from accounts.networks import NOWHERE, network_of
 from accounts.passwords import Passwords
 from accounts.people_ground import PeopleGround
 from accounts.throttle import Throttle
 from core.authentication import SessionAuthenticator
 from core.bot_check import BotCheck
+from core.caller import Whence
 from core.engine.ids import new_id
 from core.engine.repeats import Repeats
 from core.interceptors import Boundary
@@ -27,6 +29,7 @@ from core.local.channel import LocalChannel
 from core.local.server import LocalServer
 from core.services.agreeing import Agreeing
 from core.services.entrance import House, entrance_calls
+from core.services.even_answers import EvenAnswers
 from core.services.register import Services
 from core.settings_sign_up import SignUpMode
 from core.vault import KeyringVault
@@ -56,6 +59,8 @@ class Entrance:
     emitted: list[Any]
     network: list[str] = field(default_factory=lambda: [HOME])
     session: str = field(default="", repr=False)
+    pauses: list[float] = field(default_factory=list)
+    """What was waited for answers to be alike, if it had been."""
 
     async def ask(self, method: str, request: Any, *, session: str | None = None) -> Any:
         token = self.session if session is None else session
@@ -122,6 +127,11 @@ class Entrance:
         return self.passwords.worked - before
 
 
+def whence(address: str) -> Whence:
+    """As a bridge tells it."""
+    return Whence(address, "curl/8", network_of(address) or NOWHERE, is_believed=True)
+
+
 def reason(error: grpc.RpcError) -> tuple[str, dict[str, str]]:
     """Why a call failed, and its metadata."""
     status = from_call(error)
@@ -139,15 +149,23 @@ async def open_entrance(
     passwords, network = Passwords(parameters), [HOME]
     emitted: list[Any] = []
     ground = PeopleGround(pool, VAULT, Throttle(VAULT), passwords, new_id)
-    house = House(BotCheck(None), Agreeing(lambda: CURRENT, new_id), mode, ["github"])
+    pauses: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        pauses.append(seconds)
+
+    agreeing, answers = Agreeing(lambda: CURRENT, new_id), EvenAnswers(sleep=wait)
+    house = House(BotCheck(None), agreeing, mode, ["github"], answers)
     authenticator = SessionAuthenticator(pool, VAULT)
     boundary = Boundary(
-        authenticator, emitted.append, "ra_admin", lambda _metadata, _peer: (network[0], "curl/8")
+        authenticator, emitted.append, "ra_admin", lambda _metadata, _peer: whence(network[0])
     )
     local = LocalServer([boundary], message_bytes_max=1 << 20)
     services = Services(AccountService=entrance_calls(ground, Repeats(KEYRING), house))
     services.register(local)
     async with LocalChannel(local) as channel:
-        yield Entrance(pool, rpc.AccountServiceStub(channel), passwords, emitted, network)
+        yield Entrance(
+            pool, rpc.AccountServiceStub(channel), passwords, emitted, network, pauses=pauses
+        )
     await local.stop(0)
     passwords.close()

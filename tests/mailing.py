@@ -34,6 +34,9 @@ FACTS = {
         "spent_micros": "8000000",
         "held_micros": "45000",
     },
+    Kind.PASSWORD_CHANGED: {"removed": "github", "kept": "google"},
+    Kind.SIGN_IN_ADDED: {"provider": "github"},
+    Kind.SIGN_IN_REMOVED: {"provider": "google"},
     Kind.BALANCE_LOW: {"available_micros": "1500500", "threshold_micros": "2000000"},
     Kind.PRICE_INCREASE: {
         "model": "veo-3.1",

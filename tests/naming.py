@@ -20,6 +20,7 @@ class Beyond(Enum):
     BROWSER = "bound to the browser that began: tests/system/test_sign_in_elsewhere.py"
     ADDRESS = "bound to an address: tests/accounts/test_invitations.py"
     OWN = "names the caller's own under a word that many accounts have"
+    FIXED = "cannot be changed: IMMUTABLE in the contract"
     GIVEN = "the name of what is made is ours to give: it is not looked at"
 
 
@@ -27,7 +28,6 @@ ACCOUNTS: Mapping[str, str] = {
     "SwitchAccount.account": "accounts",
     "AbandonGeneration.name": "generations",
     "CreateBudget.budget.api_key": "api_keys",
-    "UpdateBudget.budget.api_key": "api_keys",
     "ListBudgets.api_key": "api_keys",
     "ListUsage.api_keys": "api_keys",
     "SummarizeUsage.api_keys": "api_keys",
@@ -42,7 +42,6 @@ ELSEWHERE: Mapping[str, Beyond] = {
     "GetPolicy.name": Beyond.PUBLIC,
     "GetModel.name": Beyond.PUBLIC,
     "CreateCheckoutSession.credit_pack": Beyond.PUBLIC,
-    "GetStatement.name": Beyond.OWN,
     "VerifyEmail.token": Beyond.BEARER,
     "ResetPassword.token": Beyond.BEARER,
     "Unsubscribe.token": Beyond.BEARER,
@@ -59,6 +58,7 @@ ELSEWHERE: Mapping[str, Beyond] = {
     "CreateApiKey.api_key.name": Beyond.GIVEN,
     "CreateBudget.budget.name": Beyond.GIVEN,
     "CreateWebhookEndpoint.webhook_endpoint.name": Beyond.GIVEN,
+    "UpdateBudget.budget.api_key": Beyond.FIXED,
     "IngestMailEvent.event_id": Beyond.BEARER,
     "IngestProviderCallback.channel": Beyond.PUBLIC,
     "QuoteGeneration.spec.quote_token": Beyond.OWN,

@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, TupleRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg.rows import DictRow, dict_row
 
 from core.engine.ids import first_id
 from core.policy.abuse import (
@@ -18,6 +16,7 @@ from core.policy.abuse import (
     Observed,
     Sign,
 )
+from storage.pool import AnyPool
 
 _STRONGEST: Final = 1_000
 """Figures of each sign: more are too many to look at one by one."""
@@ -77,8 +76,6 @@ _STATEMENTS: Final[Sequence[tuple[Sign, str, int]]] = (
     (Sign.PROVIDER_COST, _COSTS, LOSS_MICROS),
 )
 """With how little is not worth reading."""
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 async def observed(pool: AnyPool, start: datetime) -> Sequence[Observed]:

@@ -8,13 +8,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, TupleRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg.rows import DictRow, dict_row
 
 from accounts.places import NAME_PURPOSE
 from accounts.vault import Vault
 from core.body import Secret
 from core.values import dataclass
+from storage.pool import AnyPool
 
 _COLUMNS: Final = """
 SELECT a.account_id, a.name, a.name_sealed, a.created_at, a.suspended_at, a.deleting_at,
@@ -45,8 +45,6 @@ UNION SELECT account_id FROM generation WHERE id = %(id)s
 UNION SELECT account_id FROM payment WHERE id = %(id)s
 UNION SELECT account_id FROM api_key WHERE key_id = %(id)s
 """
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 class State(StrEnum):

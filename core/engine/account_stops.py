@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from storage.pool import AnyPool
 
 # Locked in the order in which commits lock them.
 _WISH = """
@@ -17,8 +15,6 @@ UPDATE generation g SET cancel_requested_at = coalesce(g.cancel_requested_at, cl
   FROM open o WHERE g.account_id = o.account_id AND g.id = o.id
 RETURNING g.id
 """
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 async def cancel_all(pool: AnyPool, account_id: UUID) -> list[UUID]:

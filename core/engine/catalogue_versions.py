@@ -10,12 +10,12 @@ from itertools import product
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
 from billing.price_notices import NOTICE, Increase, first_day, increases, is_in_time
 from billing.pricing import CREDIT_MICROS, PriceRow
 from core.engine.catalogue_terms import Content, changed_term
 from core.model import MODES, Mode
+from storage.pool import AnyPool
 
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('catalogue versions'))"
 _ACTIVE = """
@@ -58,8 +58,6 @@ SELECT a.account_id, uuid_at(clock_timestamp()), x.effective_from + interval '30
                         = (a.account_id, 'price_increase', x.subject))
     ON CONFLICT ON CONSTRAINT notice_once DO NOTHING
 """
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 class CatalogueChanged(Exception):

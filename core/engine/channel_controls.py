@@ -6,13 +6,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
 from accounts.security_log import NOBODYS, OPERATOR, Action, note
 from core.errors import GatewayError, Reason
 from core.policy.overlay import AS_WRITTEN, Admission, Overlay, Rule
 from core.values import dataclass
+from storage.pool import AnyPool
 
 NOTIFY_CHANNEL: Final = "reapi_channels"
 """Told by a trigger at every change; without a payload."""
@@ -28,8 +27,6 @@ INSERT INTO channel_overlay (channel, admission, weight) VALUES (%s, %s, %s)
 """
 _CLEAR = "DELETE FROM channel_overlay WHERE channel = %s"
 _NOTED = "SELECT target, changes FROM audit_log WHERE account_id = %s AND id = %s"
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from typing import Any
 import psycopg
 
 from core.catalog.entries import Catalogue
-from core.engine.channel_controls import NOTIFY_CHANNEL, AnyPool, Edit, change, read
+from core.engine.channel_controls import NOTIFY_CHANNEL, Edit, change, read
 from core.log import ChannelControlled, ControlsUnheard, Emit
 from core.policy.health import HealthBook
 from core.policy.overlay import Overlay
+from storage.pool import AnyPool
 
 READ_SECONDS = 0.5
 """Between two looks without a notice: half of the second within which a change holds."""

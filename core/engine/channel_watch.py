@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 from core.catalog.entries import Catalogue
 from core.engine.alerting import Alerting
-from core.engine.channel_controls import AnyPool
 from core.engine.channel_overlay import ChannelOverlay, Connect
 from core.engine.fleet_metrics import FleetMetrics
 from core.engine.health_sharing import HealthSharing
@@ -14,6 +13,7 @@ from core.keyring import Keyring
 from core.log import Emit
 from core.metrics import Metrics
 from core.policy.failover import Fleet
+from storage.pool import AnyPool
 
 
 class ChannelWatch:

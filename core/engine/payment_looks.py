@@ -71,9 +71,12 @@ class PaymentLooks:
                 return self._problem(decision, payment_intent)
             version = 0 if booked is None else booked.version
             booking = BookPayment(uuid4(), decision, version, event)
+            is_late = await self._is_late(decision)
             verdict = await self._commits.commit(Commit((booking, *decision.parts())))
             if isinstance(verdict, Committed):
                 if not verdict.resent:
+                    if is_late:
+                        self._emit(PaymentOdd("account_deleted", payment_intent))
                     return Look(Outcome.BOOKED, decision)
                 # Some of it was there: ours, whose answer was lost, or another look's, which may
                 # have seen less. The next round says.
@@ -119,6 +122,12 @@ class PaymentLooks:
         if await self._stripe.knows_customer(booked.row.customer):
             return vanished(booked)
         return PaymentProblem.OTHER_STRIPE
+
+    async def _is_late(self, decision: Decision) -> bool:
+        """Whether money came for an account that is being erased, or is: it is booked, nobody's."""
+        if not decision.credit_micros:
+            return False
+        return await self._payments.is_leaving(decision.row.account_id)
 
     def _problem(self, problem: PaymentProblem, payment_intent: str) -> Look:
         self._emit(PaymentOdd(problem.value, payment_intent))

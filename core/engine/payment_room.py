@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing.payments_sql import AnyPool, Payments, PaymentsSql
+from billing.payments_sql import Payments, PaymentsSql
 from billing.stripe_client import StripePayments, StripeSettings
 from core.engine.payment_looks import PaymentLooks
 from core.engine.payment_sweep import PaymentSweep
@@ -13,6 +13,7 @@ from core.keyring import Keyring
 from core.log import Emit
 from core.sealing import Sealer
 from storage.commits import Commits
+from storage.pool import AnyPool
 
 PURPOSE = "payment"
 """What the links to invoices and receipts are sealed for."""

@@ -3,13 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
-
 from core.engine.quote_uses import QuoteBook, UseQuote
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
+from storage.pool import AnyPool
 
 _CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 

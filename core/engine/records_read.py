@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, TupleRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg.rows import DictRow, dict_row
 
 from core.engine.quotes import lines_of
 from core.engine.records import AssetRecord, AttemptRecord, Generation, Listing, StoredAsset
 from core.errors import Fault, Phase, Reason
 from core.model import AttemptState, GenerationState, Kind, Usage
+from storage.pool import AnyPool
 
 _GENERATION = """
 SELECT g.*, u.input_text_tokens, u.input_image_tokens, u.output_tokens, u.output_image_tokens
@@ -60,8 +59,6 @@ SELECT number, channel, mark, state, fault, phase, http_status, started_ms, ackn
  WHERE account_id = %(account)s AND generation_id = %(id)s
  ORDER BY number
 """
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 class RecordReads:

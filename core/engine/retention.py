@@ -5,11 +5,10 @@ When that is says `accounts.retention`; `core.engine.rules` asks for it.
 
 from datetime import UTC, date, datetime, timedelta
 
-from psycopg import AsyncConnection, errors
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg import errors
 
 from accounts.retention import MONTH
+from storage.pool import AnyPool
 
 KEEP_DAYS = MONTH.days
 AHEAD_DAYS = 7
@@ -22,8 +21,6 @@ SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
 _DROP = "SELECT drop_generation_day(%s)"
 # Whoever waits for us would make everybody else wait for it.
 _PATIENCE = "SET LOCAL lock_timeout = '1s'"
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 async def make_days(pool: AnyPool, now: datetime) -> None:

@@ -10,9 +10,9 @@ from typing import Final
 from uuid import UUID
 
 from core.engine.outputs import Store, asset_name, discard
-from core.engine.retention import AnyPool
 from core.log import Emit, OutputsSwept
 from core.values import dataclass
+from storage.pool import AnyPool
 
 BATCH: Final = 200
 BATCHES: Final = 500

@@ -1,18 +1,15 @@
 """Takes outputs down by their link: deleted now, and never recorded as anything else."""
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
-
+from accounts.known import Connection, Known
 from accounts.security_log import OPERATOR, Action, note
 from core.engine.ids import new_id
 from core.engine.outputs import Store, asset_name, discard
 from core.values import dataclass
+from storage.pool import AnyPool
 
 ACTION: Final = "asset.take_down"
 _LINK = re.compile(
@@ -39,11 +36,20 @@ _DELETE = """
 UPDATE asset SET deleted_at = coalesce(deleted_at, clock_timestamp())
  WHERE account_id = %(account)s AND generation_id = %(id)s AND output_index = %(index)s
 """
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
-Connection = AsyncConnection[Any]
-Known = Callable[[Connection, UUID], Awaitable[UUID | None]]
-"""What the same request made before; None: it is new, and makes what it is told."""
+# Archives that may have it: those that are there are over (and removed like any other that is),
+# those under way are made again without it. Each row is locked until the output is deleted, so
+# that nobody begins one meanwhile.
+_ARCHIVES = (
+    """
+UPDATE export SET expires_at = clock_timestamp()
+ WHERE account_id = %(account)s AND NOT without_assets AND ready_at IS NOT NULL
+   AND expires_at > clock_timestamp()
+""",
+    """
+UPDATE export SET lease_until = 'epoch', tries = tries + CASE WHEN tries > 0 THEN 1 ELSE 0 END
+ WHERE account_id = %(account)s AND NOT without_assets AND ready_at IS NULL AND failed_at IS NULL
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,9 @@ class TakingDown:
             await connection.execute(_LOCK, values)
             # It may have ended while the lock was waited for: then its output has a row now.
             _, media_type = await _found(connection, values) or found
-            await connection.execute(_TAKE_DOWN, values)
+            is_new = (await connection.execute(_TAKE_DOWN, values)).rowcount == 1
+            for statement in _ARCHIVES if is_new else ():
+                await connection.execute(statement, values)
             await connection.execute(_DELETE, values)
             if await known(connection, link.generation_id) is None:
                 await note(connection, _action(account_id, link, reason, network))

@@ -6,12 +6,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from billing.auto_top_up_sql import AnyPool, AutoTopUps
+from billing.auto_top_up_sql import AutoTopUps
 from billing.customers import Customers
 from billing.stripe_client import StripePayments
 from billing.top_up_runner import TopUpRunner
 from core.engine.payment_looks import PaymentLooks
-from storage.pool import StorageUnavailable
+from storage.pool import AnyPool, StorageUnavailable
 
 LOOK_SECONDS: Final = 2.0
 """Between two looks for accounts that are low: who spends fast buys before the rest is spent."""

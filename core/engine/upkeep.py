@@ -11,7 +11,7 @@ from core.engine.adoption import Adoption
 from core.engine.catalogue_versions import tell_increases
 from core.engine.leases import LeaseKeeper
 from core.engine.leases_sql import LeasesSql
-from core.engine.retention import AnyPool, make_days
+from core.engine.retention import make_days
 from core.engine.rules import apply_rules
 from core.engine.supervisor import Supervisor
 from core.log import (
@@ -34,7 +34,7 @@ from core.policy.health import (
     Recovered,
     Warmed,
 )
-from storage.pool import StorageUnavailable
+from storage.pool import AnyPool, StorageUnavailable
 
 ADOPTION_SECONDS = 1.0
 """With a lease of 8 s, what is left behind is taken over within 10 s."""
@@ -127,7 +127,7 @@ class Upkeep:
         while True:
             try:
                 await make_days(self._pool, self._now())
-                await apply_rules(self._pool, self._now())
+                await apply_rules(self._pool, self._now(), self._emit)
                 await LeasesSql(self._pool).forget_old()
                 await tell_increases(self._pool)
                 await self._probes.sweep_strays(self._now())

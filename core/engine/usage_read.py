@@ -12,14 +12,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, TupleRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg.rows import DictRow, dict_row
 
 from core.engine.ids import first_id
 from core.errors import Reason
 from core.model import GenerationState, Kind
 from core.values import dataclass
+from storage.pool import AnyPool
 
 _FIRST, _BEYOND = UUID(int=0), UUID(int=(1 << 128) - 1)
 """Around the ids of all time."""
@@ -84,8 +83,6 @@ SELECT n.model, n.key, nullif(n.day, '-infinity') AS day, n.requests, n.succeede
  ORDER BY n.day DESC, n.charged_micros DESC, n.model, n.key
  LIMIT %(limit)s
 """
-
-AnyPool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
 @dataclass(frozen=True, slots=True)

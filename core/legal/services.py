@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from psycopg.conninfo import conninfo_to_dict
+
 from core.ground import CoreConfig
 from core.legal.subprocessors import Service
 from core.mail.resend import ResendSettings
 from storage.s3 import Bucket
 
+_DATABASE_DATA = "what the privacy policy lists, addresses and names encrypted; no file"
 _AMAZON = "s3.amazonaws.com"
 _SIGN_IN = "signs people in, where they choose it"
 _SIGN_IN_DATA = "that somebody signs in here, and their network address, from their browser"
@@ -14,7 +17,15 @@ _SIGN_IN_DATA = "that somebody signs in here, and their network address, from th
 
 def services(config: CoreConfig) -> list[Service]:
     """All of them; whoever runs on the operator's own machines is sorted out later."""
-    return [*_money_and_files(config), *_people(config)]
+    return [*database(config.database_url), *_money_and_files(config), *_people(config)]
+
+
+def database(url: str) -> Iterator[Service]:
+    """Whoever keeps the database at *url*."""
+    known = conninfo_to_dict(url)
+    for host in f"{known.get('host') or known.get('hostaddr') or ''}".split(","):
+        # An address of version 6 is told from a host with a port by its brackets.
+        yield Service(f"[{host}]" if ":" in host else host, "keeps the database", _DATABASE_DATA)
 
 
 def _money_and_files(config: CoreConfig) -> Iterator[Service]:

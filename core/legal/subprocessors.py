@@ -42,9 +42,14 @@ class Service(NamedTuple):
     region: str = ""
 
 
-def subprocessors(catalogue: Catalogue, services: Iterable[Service]) -> list[Subprocessor]:
-    """All of them, by name. What is on the operator's own machines or network is none."""
-    found = [*_providers(catalogue)]
+def subprocessors(
+    catalogue: Catalogue, services: Iterable[Service], told: Iterable[Subprocessor] = ()
+) -> list[Subprocessor]:
+    """All of them, by name. What is on the operator's own machines or network is none.
+
+    *told* are those that the operator names: nothing here knows who owns the machines.
+    """
+    found = [*told, *_providers(catalogue)]
     for service in services:
         if (who := _who(service.url)) is not None:
             name, seat = who

@@ -12,6 +12,10 @@ Writer = Callable[[Facts, Links], Content]
 
 NOTIFICATIONS: Final = "/settings/notifications"
 ACCOUNT: Final = "/account"
+PROFILE: Final = "/settings/profile"
+FORGOT: Final = "/forgot-password"
+"""Where the mail with the link is asked for that sets another password."""
+_SERVICES: Final[Mapping[str, str]] = {"github": "GitHub", "google": "Google"}
 
 
 def _verify_email(facts: Facts, links: Links) -> Content:
@@ -42,7 +46,7 @@ def _email_changing(_: Facts, links: Links) -> Content:
             ),
             "If that was not you, change your password now.",
         ),
-        Action("Reset password", links.page("/reset-password")),
+        Action("Reset password", links.page(FORGOT)),
     )
 
 
@@ -69,15 +73,54 @@ def _reset_password(facts: Facts, links: Links) -> Content:
     )
 
 
-def _password_changed(_: Facts, links: Links) -> Content:
+def _password_changed(facts: Facts, links: Links) -> Content:
+    told = ["The password of your account was changed, and all other browsers were signed out."]
+    if removed := _services(facts.get("removed", "")):
+        told.append(
+            f"Signing in with {removed} was ended, because the address there is another one. If it "
+            "was yours, link it again in your profile."
+        )
+    if kept := _services(facts.get("kept", "")):
+        told.append(
+            f"You can still sign in with {kept}. If that is not yours, remove it in your profile: "
+            f"{links.page(PROFILE)}"
+        )
+    told.append("If that was not you, reset it now and look at the API keys of your account.")
     return Content(
-        "Your password was changed",
-        (
-            "The password of your account was changed, and all other browsers were signed out.",
-            "If that was not you, reset it now and look at the API keys of your account.",
-        ),
-        Action("Reset password", links.page("/reset-password")),
+        "Your password was changed", tuple(told), Action("Reset password", links.page(FORGOT))
     )
+
+
+def _sign_in_added(facts: Facts, links: Links) -> Content:
+    service = _services(facts["provider"])
+    return Content(
+        f"You can now sign in with {service}",
+        (
+            f"From now on, whoever signs in at {service} with that identity has your account.",
+            (
+                "If that was not you, reset your password, then remove the service in your "
+                f"profile: {links.page(PROFILE)}"
+            ),
+        ),
+        Action("Reset password", links.page(FORGOT)),
+    )
+
+
+def _sign_in_removed(facts: Facts, links: Links) -> Content:
+    service = _services(facts["provider"])
+    return Content(
+        f"You can no longer sign in with {service}",
+        (
+            f"The identity at {service} was removed from your account.",
+            "If that was not you, reset your password now.",
+        ),
+        Action("Reset password", links.page(FORGOT)),
+    )
+
+
+def _services(providers: str) -> str:
+    """`GitHub, Google`, from the names that the API has for them."""
+    return ", ".join(_SERVICES.get(name, name) for name in line(providers).split())
 
 
 def _invitation(facts: Facts, links: Links) -> Content:
@@ -176,7 +219,7 @@ def _export_ready(facts: Facts, links: Links) -> Content:
     return Content(
         "Your export is ready",
         (f"The archive that you asked for can be downloaded until {_moment(facts['expires'])}.",),
-        Action("Download", links.page("/settings/profile")),
+        Action("Download", links.page(PROFILE)),
         after=("The link is there and not in this mail, because whoever has it may read it all.",),
     )
 
@@ -218,6 +261,8 @@ ENGLISH: Final[Mapping[Kind, Writer]] = {
     Kind.ALREADY_SIGNED_UP: _already_signed_up,
     Kind.RESET_PASSWORD: _reset_password,
     Kind.PASSWORD_CHANGED: _password_changed,
+    Kind.SIGN_IN_ADDED: _sign_in_added,
+    Kind.SIGN_IN_REMOVED: _sign_in_removed,
     Kind.INVITATION: _invitation,
     Kind.RECEIPT: _receipt,
     Kind.BUDGET_ALERT: _budget_alert,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from accounts.letter import Kind, Letter
-from accounts.mail_rules import ASKED_FOR, is_hopeless, is_wanted, pause_seconds
+from accounts.mail_rules import UNSUPPRESSED, is_hopeless, is_wanted, pause_seconds
 from accounts.mail_store import Mails, Queued
 from accounts.unsubscribing import unsubscribe_token
 from accounts.vault import Vault
@@ -110,7 +110,7 @@ class PostOffice:
                 return "" if item.kind is Kind.ACCOUNT_ERASED else "person_is_gone"
             if not is_wanted(item.kind, item.wishes):
                 return "unwanted"
-        if item.kind not in ASKED_FOR and await self._mails.is_suppressed(letter.to):
+        if item.kind not in UNSUPPRESSED and await self._mails.is_suppressed(letter.to):
             return "suppressed"
         return ""
 

@@ -14,9 +14,9 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from accounts.addressed import COLUMNS, Addressee, addressed
 from accounts.mail_queue import Kind, Letter, post
 from accounts.mail_rules import Wishes, is_wanted
-from accounts.people import ADDRESS, NAME
 from accounts.vault import Vault
 from core.engine.ids import new_id
 from core.engine.payment_room import PURPOSE
@@ -45,13 +45,12 @@ _RECEIPT_MAILED = """
 UPDATE payment SET receipt_mailed_at = clock_timestamp() WHERE account_id = %s AND id = %s
 """
 # Whom an account's money concerns, at addresses that are known to be theirs.
-_CONCERNED = """
-SELECT u.user_id, u.email_sealed, u.display_name_sealed, u.locale,
-       u.newsletter, u.product_notices, u.billing_notices
-  FROM membership m JOIN app_user u ON u.user_id = m.user_id
+_CONCERNED = f"""
+SELECT {COLUMNS}, u.newsletter, u.product_notices, u.billing_notices
+  FROM membership m JOIN app_user u USING (user_id)
  WHERE m.account_id = %s AND m.role IN ('owner', 'admin', 'billing')
    AND u.email_verified_at IS NOT NULL AND u.deleting_at IS NULL
-"""
+"""  # noqa: S608 (a constant of ours)
 
 Connection = AsyncConnection[Any]
 
@@ -135,18 +134,12 @@ class Telling:
         return len(wanted)
 
     def _addressed(self, draft: Letter, row: TupleRow) -> Letter | None:
-        user_id, email, name, locale, *wishes = row
-        if not is_wanted(draft.kind, Wishes(*wishes)):
+        person, wishes = Addressee(*row[:4]), Wishes(*row[4:])
+        if not is_wanted(draft.kind, wishes):
             return None
-        return replace(
-            draft,
-            id=new_id(),
-            to=self._vault.open(ADDRESS, email, user_id.bytes),
-            name="" if name is None else self._vault.open(NAME, name, user_id.bytes),
-            locale=locale,
-            user_id=user_id,
-            once=f"{draft.once}/{user_id.hex}",
-        )
+        user_id = person.user_id
+        own = replace(draft, id=new_id(), user_id=user_id, once=f"{draft.once}/{user_id.hex}")
+        return addressed(self._vault, own, person)
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

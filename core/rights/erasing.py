@@ -14,17 +14,16 @@ from accounts import erasure
 from accounts.erasure import Claimed
 from core.engine.account_stops import cancel_all
 from core.engine.outputs import Store, asset_name, discard
-from core.engine.retention import AnyPool
 from core.log import Emit, OutputsSwept
 from core.values import dataclass
-from storage.pool import StorageUnavailable
+from storage.pool import AnyPool, StorageUnavailable
 
 LEASE_SECONDS: Final = 60.0
 """Whose process dies is gone on with by another one; renewed with every batch of outputs."""
 WAIT_SECONDS: Final = 1.0
 """Between looks at what still runs."""
-BUCKET_SECONDS: Final = 30.0
-"""Until a bucket that did not delete is tried again."""
+AWAY_SECONDS: Final = 30.0
+"""Until a bucket that did not delete, or a payment service that did not answer, is tried again."""
 LOOK_SECONDS: Final = 2.0
 """Between looks for what other processes were asked for."""
 STRAGGLERS: Final = timedelta(days=1)
@@ -39,6 +38,11 @@ SELECT generation_id, output_index, link, media_type FROM asset
  ORDER BY generation_id, output_index LIMIT %s
 """
 _EVERY: Final = timedelta(hours=1)
+
+
+async def no_pages(_account_id: UUID) -> bool:
+    """Where nothing is sold there are no payment pages to close."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class _Output:
 class Erasures:
     """Does what `accounts.erasure.begin_erasure` began.
 
-    *archives* removes the archives of an account from the bucket, and says whether all are gone.
+    *archives* removes the archives of an account from the bucket, and says whether all are gone;
+    *close_pages* does likewise with its payment pages, which outlive their rows at Stripe.
     """
 
     def __init__(
@@ -65,11 +70,13 @@ class Erasures:
         store: Store,
         archives: Callable[[UUID], Awaitable[bool]],
         emit: Emit,
+        close_pages: Callable[[UUID], Awaitable[bool]] = no_pages,
     ) -> None:
         self._pool = pool
         self._store = store
         self._archives = archives
         self._emit = emit
+        self._close_pages = close_pages
         self._hint = asyncio.Event()
 
     def hurry(self) -> None:
@@ -96,10 +103,14 @@ class Erasures:
             claimed = await erasure.claim(connection, LEASE_SECONDS)
         if claimed is None:
             return False
+        # First of all: what is paid from now on would be nobody's.
+        is_closed = await self._close_pages(claimed.account_id)
         if await self._is_busy(claimed.account_id):
             await self._postpone(claimed, WAIT_SECONDS)
-        elif not (await self._emptied(claimed) and await self._archives(claimed.account_id)):
-            await self._postpone(claimed, BUCKET_SECONDS)
+        elif not (
+            await self._emptied(claimed) and await self._archives(claimed.account_id) and is_closed
+        ):
+            await self._postpone(claimed, AWAY_SECONDS)
         else:
             await erasure.delete_rows(self._pool.connection, claimed.account_id)
             async with self._pool.connection() as connection, connection.transaction():
@@ -109,8 +120,12 @@ class Erasures:
     async def look_again(self, now: datetime) -> int:
         """Delete what was written late about accounts that were erased of late; how many rows.
 
-        And have the database forget what it sampled of them.
+        And have the database forget what it sampled of them. One process does it at a time.
         """
+        async with erasure.alone(self._pool.connection) as is_alone:
+            return await self._delete_late(now) if is_alone else 0
+
+    async def _delete_late(self, now: datetime) -> int:
         async with self._pool.connection() as connection:
             accounts = await erasure.erased_since(connection, now - STRAGGLERS)
         rows = 0

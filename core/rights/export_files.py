@@ -103,7 +103,8 @@ FILES: Final = (
                "t.id, t.kind, t.created_at, t.done_at",
                "(t.user_id = %(user)s OR t.account_id = %(account)s)"),
     ExportFile("security_events.jsonl", "audit_log",
-               "t.id, t.at, t.actor, t.action, t.target, t.succeeded, t.network, t.changes,"
+               "t.id, t.at, t.actor, t.action, t.target, t.succeeded, t.changes,"
+               " CASE WHEN t.actor <> 'operator' THEN t.network END AS network,"
                " t.user_id = %(user)s AS is_mine",
                "(t.account_id = %(account)s OR t.user_id = %(user)s)", "t.at"),
     ExportFile("mails.jsonl", "mail",

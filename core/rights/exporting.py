@@ -21,13 +21,12 @@ from accounts.exports import Export
 from accounts.vault import Vault
 from core.engine.ids import new_id
 from core.engine.outputs import Store, asset_name, new_link
-from core.engine.retention import AnyPool
 from core.errors import GatewayError
 from core.media import EXTENSIONS
 from core.rights.archive import Archive
 from core.rights.export_files import FILES, ExportFile
 from core.sealing import UnsealError
-from storage.pool import StorageUnavailable
+from storage.pool import AnyPool, StorageUnavailable
 
 LEASE_SECONDS: Final = 60.0
 RENEW_SECONDS: Final = 10.0
@@ -85,18 +84,21 @@ class Exports:
         self._hint.set()
 
     async def keep(self) -> None:
-        """Make and remove archives, for ever."""
-        swept = -SWEEP_SECONDS
+        """Make archives, for ever."""
         while True:
             self._hint.clear()
             with suppress(StorageUnavailable):
                 while await self.work():
                     pass
-                if monotonic() - swept >= SWEEP_SECONDS:
-                    await self.remove_due(datetime.now(UTC))
-                    swept = monotonic()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), LOOK_SECONDS)
+
+    async def keep_removing(self) -> None:
+        """Remove archives in time, for ever: beside making them, which may take hours."""
+        while True:
+            with suppress(StorageUnavailable):
+                await self.remove_due(datetime.now(UTC))
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def find(self, path: str) -> Export | None:
         """The archive that can be read at *path* now; whoever has the path may."""

@@ -17,7 +17,7 @@ from core.services.agreeing import Agreeing
 from core.services.convert import timestamp
 from core.services.people_words import invalid
 from core.services.profile import signed_in
-from core.services.repeatable import repeatable
+from core.services.repeatable import personal
 from core.services.session_words import ended
 from reapi.v1 import account_pb2
 from reapi.v1 import account_service_pb2 as pb
@@ -65,7 +65,7 @@ class ConsentCalls:
         """Write a decision down, and follow it."""
         user_id, vault = signed_in(), self._ground.vault
         decision = self._decision(request.consent, self._ground.new_id())
-        known = self._repeats.of(repeatable(request))
+        known = self._repeats.of(personal(request))
         async with self._ground.pool.connection() as connection, connection.transaction():
             before = await known(connection, decision.id)
             if before is None:

@@ -17,15 +17,16 @@ from accounts.security_log import Action, note
 from core.caller import current_caller, current_network
 from core.engine.repeats import Repeats
 from core.services import people_fields as fields
-from core.services.mail_paces import MailPaces
+from core.services.even_answers import EvenAnswers
+from core.services.mail_paces import Cause, MailPaces
 from core.services.managing import noted
 from core.services.names import user_name
 from core.services.password_calls import without_passwords
 from core.services.people_words import invalid, token_invalid
 from core.services.profile import signed_in
 from core.services.profiles import read_profile
-from core.services.proving import require_proof
-from core.services.repeatable import repeatable
+from core.services.proving import require_proof, still_proved
+from core.services.repeatable import personal
 from core.services.session_words import ended
 from reapi.v1 import account_service_pb2 as pb
 
@@ -35,8 +36,9 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 class AddressCalls:
     """Serves SendVerificationEmail, VerifyEmail and ChangeEmail."""
 
-    def __init__(self, ground: PeopleGround, repeats: Repeats) -> None:
+    def __init__(self, ground: PeopleGround, repeats: Repeats, answers: EvenAnswers) -> None:
         self._ground = ground
+        self._answers = answers
         self._repeats = repeats
         self._paces = MailPaces(ground)
 
@@ -45,7 +47,7 @@ class AddressCalls:
     ) -> pb.SendVerificationEmailResponse:
         """Mail the link again: for the new address if one waits, else for one not proved yet."""
         ground, user_id = self._ground, signed_in()
-        known = self._repeats.of(repeatable(request))
+        known = self._repeats.of(personal(request))
         await self._paces.require_network()
         async with ground.pool.connection() as connection:
             person = await people.read(connection, ground.vault, user_id)
@@ -53,7 +55,7 @@ class AddressCalls:
             raise ended()
         if person.email_verified and not person.pending_email:
             return pb.SendVerificationEmailResponse()
-        await self._paces.require_address(person.pending_email or person.email)
+        await self._paces.require_address(Cause.VERIFY, person.pending_email or person.email)
         async with ground.pool.connection() as connection, connection.transaction():
             now = await people.lock(connection, ground.vault, user_id)
             if now is None or await known(connection, ground.new_id()) is not None:
@@ -87,14 +89,16 @@ class AddressCalls:
         ground, caller, user_id = self._ground, current_caller(), signed_in()
         address = fields.address(request.new_email, "new_email")
         await self._paces.require_network()
-        await require_proof(ground, caller, request.current_password)
+        proved = await require_proof(ground, caller, request.current_password)
         await self._paces.require_person(user_id)
-        may_mail = await self._paces.may_send(address)
-        known = self._repeats.of(repeatable(without_passwords(request)))
-        async with ground.pool.connection() as connection, connection.transaction():
-            person = await people.lock(connection, ground.vault, user_id)
-            if person is None:
-                raise ended()
+        may_mail = await self._paces.may_send(Cause.CHANGE, address)
+        known = self._repeats.of(personal(without_passwords(request)))
+        async with (
+            self._answers.alike(),
+            ground.pool.connection() as connection,
+            connection.transaction(),
+        ):
+            person = await still_proved(connection, ground, caller, proved)
             if address_digest(ground.vault, address) in address_digests(ground.vault, person.email):
                 raise invalid("new_email", "is your address already")
             if await known(connection, ground.new_id()) is None:

@@ -1,6 +1,7 @@
 """Signing up and in, profiles, passwords, addresses and consents, wired."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 
 from accounts.people_ground import PeopleGround
 from core.bot_check import BotCheck
@@ -10,6 +11,7 @@ from core.people_settings import PeopleSettings
 from core.services.agreeing import AGREED, Agreeing
 from core.services.consents import ConsentCalls
 from core.services.email_addresses import AddressCalls
+from core.services.even_answers import EvenAnswers
 from core.services.password_calls import PasswordCalls
 from core.services.profile import ProfileCalls
 from core.services.sign_in import SignInCalls
@@ -28,15 +30,16 @@ class House:
     """Who may sign up."""
     providers: Sequence[str]
     """The services to sign in with."""
+    answers: EvenAnswers = field(default_factory=EvenAnswers)
 
 
 def entrance_calls(ground: PeopleGround, repeats: Repeats, house: House) -> tuple[object, ...]:
     """What of AccountService they serve."""
     return (
-        SignUpCalls(ground, house.bots, house.agreeing, house.mode, house.providers),
+        SignUpCalls(ground, house.bots, house.agreeing, house.mode, house.providers, house.answers),
         SignInCalls(ground, house.bots),
-        PasswordCalls(ground, repeats, house.bots),
-        AddressCalls(ground, repeats),
+        PasswordCalls(ground, repeats, house.bots, house.answers),
+        AddressCalls(ground, repeats, house.answers),
         ProfileCalls(ground, repeats),
         ConsentCalls(ground, repeats, house.agreeing),
     )

@@ -8,7 +8,7 @@ from grpc import aio
 from accounts.invitation_store import InvitationStore
 from accounts.invitations import InvitationError
 from accounts.throttle import Pace, Throttle
-from core.caller import current_caller
+from core.caller import current_caller, current_subject
 from core.engine.ids import new_id
 from core.engine.repeats import Repeats
 from core.services import cursors
@@ -24,7 +24,12 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 OF_ACCOUNT: Final = Pace(20, timedelta(minutes=5))
 """Invitations of one account: a team at once, and no mailing list."""
 TO_ADDRESS: Final = Pace(3, timedelta(hours=4))
-"""Invitations to one address, from whatever account: nobody is flooded through us."""
+"""Invitations of one account to one address."""
+TO_ANY: Final = Pace(12, timedelta(hours=1))
+"""Invitations to one address, from whatever account: nobody is flooded through us, and no account
+alone keeps the others from inviting."""
+OF_NETWORK: Final = Pace(40, timedelta(seconds=30))
+"""Invitations from one network: an office has several accounts."""
 
 
 class InvitationCalls:
@@ -48,7 +53,10 @@ class InvitationCalls:
         known = self._repeats.of(repeatable(request))
         await require_verified(self._pool, caller)
         await self._take("invitation", actor.account_id.hex, OF_ACCOUNT)
-        await self._take("invitation-to", new.email.lower(), TO_ADDRESS)
+        await self._take("invitation-network", current_subject(), OF_NETWORK)
+        address = new.email.lower()
+        await self._take("invitation-to", f"{actor.account_id.hex} {address}", TO_ADDRESS)
+        await self._take("invitation-to-any", address, TO_ANY)
         try:
             invitation = await self._store.create(actor, new, known)
         except InvitationError as error:

@@ -170,6 +170,13 @@ def refused(error: KeyStoreError) -> GatewayError:
                 f"An account has at most {MAXIMUM} keys that are not revoked; revoke one.",
                 parameter="api_key",
             )
+        case Problem.HELD:
+            return GatewayError(
+                Reason.PERMISSION_DENIED,
+                "A budget limits a key of yours, and another key would not be in it. Rotate the "
+                "key, or ask who manages the account's budgets.",
+                metadata={"permission": Scope.MANAGE_API_KEYS},
+            )
         case Problem.PAST:
             return _invalid(error.setting, "must be in the future")
         case Problem.CHANGED:

@@ -16,7 +16,7 @@ from accounts.unsubscribing import person_of, unsubscribe
 from accounts.vault import Vault
 from core.body import Secret
 from core.bot_check import BotCheck
-from core.caller import current_network
+from core.caller import current_network, current_subject
 from core.engine.ids import new_id
 from core.errors import GatewayError, Reason
 from core.log import Emit
@@ -90,8 +90,7 @@ class MailCalls:
         _check(request)
         await desk.bot_check.check(request.bot_check_token, current_network())
         await self._pace("contact.address", request.email.lower(), BY_ADDRESS)
-        if network := current_network():
-            await self._pace("contact.network", network, BY_NETWORK)
+        await self._pace("contact.network", current_subject(), BY_NETWORK)
         facts = {
             "email": request.email,
             "display_name": request.display_name,

@@ -1,23 +1,37 @@
 """How many mails anybody may have sent: nobody's inbox is filled from here."""
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from accounts.networks import network_of
 from accounts.people_ground import PeopleGround
 from accounts.throttle import Pace
-from core.caller import current_network
+from core.caller import current_subject
 from core.services.people_words import too_often
 
 ADDRESS: Final = Pace(4, timedelta(minutes=15))
-"""Mails with links to one address, whoever asks, signed up or not. Beyond it none is sent, and who
-asks is told the same: the links of the last ones still work."""
+"""Mails for one reason to one address, whoever asks, signed up or not. Beyond it none is sent, and
+who asks is told the same: the links of the last ones still work."""
 NETWORK: Final = Pace(20, timedelta(minutes=1))
 """Calls that may send mail, from one network: an office may come at once, a script not go on."""
 
 CHANGES: Final = Pace(3, timedelta(minutes=20))
 """Of one person's address: each mails the old one, which must always hear of it."""
+
+
+class Cause(StrEnum):
+    """Why a mail is asked for. Each has a count of its own: nobody uses up a person's mails for a
+    new password with others.
+    """
+
+    SIGN_UP = "mail.sign_up"
+    """Verifies the address, or says that it has an account already."""
+    VERIFY = "mail.verify"
+    """Verifies it, asked for by who is signed in."""
+    CHANGE = "mail.change"
+    """Verifies a new one, or says that it has an account already."""
+    RESET = "mail.reset"
 
 
 class MailPaces:
@@ -28,21 +42,20 @@ class MailPaces:
 
     async def require_network(self) -> None:
         """Count a call from the caller's network; raises RATE_LIMIT_EXCEEDED."""
-        network = network_of(current_network())
-        if not network:
-            return
         async with self._ground.pool.connection() as connection:
-            wait = await self._ground.throttle.take(connection, "mail.network", network, NETWORK)
+            wait = await self._ground.throttle.take(
+                connection, "mail.network", current_subject(), NETWORK
+            )
         if wait is not None:
             raise too_often("mail", wait)
 
-    async def may_send(self, address: str) -> bool:
+    async def may_send(self, cause: Cause, address: str) -> bool:
         """Count a mail to *address*; False: it has had enough for now."""
-        return await self._wait(address) is None
+        return await self._wait(cause, address) is None
 
-    async def require_address(self, address: str) -> None:
+    async def require_address(self, cause: Cause, address: str) -> None:
         """The same for the address of who asks, who may know; raises RATE_LIMIT_EXCEEDED."""
-        wait = await self._wait(address)
+        wait = await self._wait(cause, address)
         if wait is not None:
             raise too_often("mail", wait)
 
@@ -55,8 +68,6 @@ class MailPaces:
         if wait is not None:
             raise too_often("mail", wait)
 
-    async def _wait(self, address: str) -> float | None:
+    async def _wait(self, cause: Cause, address: str) -> float | None:
         async with self._ground.pool.connection() as connection:
-            return await self._ground.throttle.take(
-                connection, "mail.address", address.lower(), ADDRESS
-            )
+            return await self._ground.throttle.take(connection, cause, address.lower(), ADDRESS)

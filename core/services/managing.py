@@ -12,6 +12,7 @@ from accounts.security_log import KEY, PERSON, Action, note
 from core.caller import current_caller, current_network
 from core.engine.ids import new_id
 from core.permissions import denied
+from core.services.proving import require_verified_on
 from storage.pool import Pool
 
 
@@ -56,12 +57,13 @@ async def may_manage_billing(connection: AsyncConnection[Any]) -> None:
 
 
 class BillingManager:
-    """The same question, for what is done in a commit."""
+    """The same question, for what is done in a commit; and people have proved their address."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def check(self) -> None:
-        """Raise PERMISSION_DENIED where the caller may not."""
+        """Raise PERMISSION_DENIED where the caller may not, or EMAIL_NOT_VERIFIED."""
         async with self._pool.connection() as connection:
             await may_manage_billing(connection)
+            await require_verified_on(connection, current_caller())

@@ -13,25 +13,33 @@ from accounts.addresses import is_address
 from accounts.arriving import Arrival, Arrived, Refused, Twice, arrive, join
 from accounts.consents import Decision
 from accounts.invitations import InvitationError, redeem
-from accounts.networks import network_of
+from accounts.mail_queue import Kind
 from accounts.oauth import Flow, Unlinked
 from accounts.people import NewPerson
 from accounts.people_ground import PeopleGround
+from accounts.people_letters import tell
 from accounts.places import first_place
 from accounts.security_log import Action, note
-from accounts.sessions import Grant, open_session, renew_token
+from accounts.sessions import Grant, SessionError, open_session, renew_token
 from accounts.throttle import Pace
 from core.bot_check import BotCheck
-from core.caller import Caller, current_browser, current_caller, current_network
+from core.caller import (
+    Caller,
+    current_browser,
+    current_caller,
+    current_network,
+    current_subject,
+)
 from core.engine.repeats import Repeats
 from core.errors import GatewayError, Reason
 from core.oauth import SignInService, Told, Trip, refused
 from core.services import identity_words as words
 from core.services.convert import timestamp
+from core.services.password_calls import without_passwords
 from core.services.people_words import invalid, sign_up_closed, too_often
 from core.services.profiles import read_profile
-from core.services.proving import FRESH_SECONDS, require_verified
-from core.services.repeatable import repeatable
+from core.services.proving import require_proof, require_verified, still_proved
+from core.services.repeatable import personal
 from core.services.session_words import ended, grant_message
 from core.settings_sign_up import SignUpMode
 from core.values import dataclass
@@ -96,7 +104,7 @@ class OAuthCalls:
         links = request.purpose == pb.BeginOAuthRequest.PURPOSE_LINK
         caller = current_caller()
         if links:
-            await self._require_linker(caller)
+            await self._require_linker(caller, request.current_password)
         await self._pace()
         if not links:
             await self._bots.check(request.bot_check_token, current_network())
@@ -146,15 +154,18 @@ class OAuthCalls:
         self, request: pb.UnlinkIdentityRequest, context: Context
     ) -> pb.UnlinkIdentityResponse:
         """Forget an identity; the last way to sign in stays."""
-        caller = current_caller()
+        caller, ground = current_caller(), self._ground
         user_id = _person(caller)
-        _require_fresh(caller)
-        known, vault = self._repeats.of(repeatable(request)), self._ground.vault
-        async with self._ground.pool.connection() as connection, connection.transaction():
+        proved = await require_proof(ground, caller, request.current_password)
+        known, vault = self._repeats.of(personal(without_passwords(request))), ground.vault
+        async with ground.pool.connection() as connection, connection.transaction():
+            person = await still_proved(connection, ground, caller, proved)
             if await known(connection, user_id) is None:
                 came_of_it = await oauth.unlink(connection, user_id, request.provider)
                 if came_of_it is not Unlinked.DONE:
                     raise _kept(request.provider, came_of_it)
+                facts = {"provider": request.provider}
+                await tell(connection, ground, person, Kind.SIGN_IN_REMOVED, facts)
                 await note(connection, self._action(caller, "identity.unlink", request.provider))
             return pb.UnlinkIdentityResponse(profile=await read_profile(connection, vault, user_id))
 
@@ -163,7 +174,11 @@ class OAuthCalls:
         ground, vault = self._ground, self._ground.vault
         email = told.email if is_address(told.email) else ""
         arrival = Arrival(
-            flow.provider, told.subject, email, vouched=told.email_verified and bool(email)
+            flow.provider,
+            told.subject,
+            email,
+            vouched=told.email_verified and bool(email),
+            suffices=told.suffices,
         )
         async with ground.pool.connection() as connection, connection.transaction():
             if flow.user_id is None:
@@ -189,12 +204,16 @@ class OAuthCalls:
         if flow.user_id is not None:
             if caller.session_id is None:
                 raise ended()
-            grant = await renew_token(connection, vault, caller.session_id, proved=True)
+            try:
+                grant = await renew_token(connection, vault, caller.session_id, proved=True)
+            except SessionError:
+                raise ended() from None
         else:
             account_id = await self._joined(connection, flow, found)
             grant = await open_session(
                 connection, vault, found.user_id, account_id, current_browser(), current_network()
             )
+        await self._tell(connection, flow, found)
         session = grant.session
         actions = ["sign_up"] if found.created else ["identity.link"] if found.linked else []
         actions += [] if flow.user_id else ["sign_in"]
@@ -211,6 +230,15 @@ class OAuthCalls:
                 ),
             )
         return grant
+
+    async def _tell(self, connection: oauth.Connection, flow: Flow, found: Arrived) -> None:
+        """Mail whoever gains a way to sign in, and was here before."""
+        if not found.linked or found.created:
+            return
+        person = await people.read(connection, self._ground.vault, found.user_id)
+        if person is not None:
+            facts = {"provider": flow.provider}
+            await tell(connection, self._ground, person, Kind.SIGN_IN_ADDED, facts)
 
     async def _joined(
         self, connection: oauth.Connection, flow: Flow, found: Arrived
@@ -254,18 +282,17 @@ class OAuthCalls:
             decisions=decisions,
         )
 
-    async def _require_linker(self, caller: Caller) -> None:
-        """Who links has proved the address, and of late who it is: a way in is made."""
+    async def _require_linker(self, caller: Caller, current_password: str) -> None:
+        """Who links has proved the address, and now who it is: a way in is made."""
         _person(caller)
-        _require_fresh(caller)
         await require_verified(self._ground.pool, caller)
+        await require_proof(self._ground, caller, current_password)
 
     async def _pace(self) -> None:
-        network = network_of(current_network())
-        if not network:
-            return
         async with self._ground.pool.connection() as connection:
-            wait = await self._ground.throttle.take(connection, "oauth", network, BEGINNINGS)
+            wait = await self._ground.throttle.take(
+                connection, "oauth", current_subject(), BEGINNINGS
+            )
         if wait is not None:
             raise too_often("sign_in", wait)
 
@@ -315,14 +342,6 @@ def _person(caller: Caller) -> UUID:
             "You are not signed in. Send the session's token as `Authorization: Bearer rs_…`.",
         )
     return caller.user_id
-
-
-def _require_fresh(caller: Caller) -> None:
-    if caller.seconds_since_proof > FRESH_SECONDS:
-        raise GatewayError(
-            Reason.REAUTHENTICATION_REQUIRED,
-            "Sign in again: that must not be longer ago than 10 minutes.",
-        )
 
 
 def _kept(provider: str, came_of_it: Unlinked) -> GatewayError:

@@ -12,7 +12,7 @@ from accounts.security_log import NOBODYS, note
 from accounts.suspending import RESUME, SUSPEND, Suspensions
 from accounts.vault import Vault
 from core.engine.account_reads import AccountReads, Overview
-from core.engine.account_stops import AnyPool, cancel_all
+from core.engine.account_stops import cancel_all
 from core.engine.engine import Engine
 from core.engine.ids import new_id
 from core.engine.repeats import Repeats, Request
@@ -21,6 +21,7 @@ from core.services import operator_words as words
 from core.services.names import account_name
 from core.services.repeatable import repeatable
 from reapi.v1 import admin_service_pb2 as pb
+from storage.pool import AnyPool
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
@@ -113,20 +114,14 @@ class OperatorErasure:
         self, connection: AsyncConnection[TupleRow], account_id: UUID, call: Request, reason: str
     ) -> UUID:
         """The rights request of the erasure; a repeat may come when there is no account left."""
-        made: set[UUID] = set()
-
-        def new() -> UUID:
-            made.add(id_ := new_id())
-            return id_
-
         try:
-            id_ = await begin_erasure(connection, self._vault, Wish(account_id), new)
+            id_ = await begin_erasure(connection, self._vault, Wish(account_id), new_id)
         except NoSuchAccount:
             if (before := await self._repeats.found(connection, call, NOBODYS)) is None:
                 raise
             return before
-        await self._repeats.found(connection, call, id_)
-        if id_ in made:
+        if await self._repeats.found(connection, call, id_) is None:
+            # Also where it was begun before: by another request, or by its owner.
             await note(
                 connection, words.action(ERASE, NOBODYS, f"rights_requests/{id_.hex}", reason)
             )

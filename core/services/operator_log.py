@@ -9,11 +9,12 @@ from grpc import aio
 
 from accounts import security_log
 from accounts.security_log import Entry, Wanted
-from core.engine.abuse_reads import AnyPool, observed
+from core.engine.abuse_reads import observed
 from core.policy.abuse import signals
 from core.services import cursors
 from core.services import operator_words as words
 from reapi.v1 import admin_service_pb2 as pb
+from storage.pool import AnyPool
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 

@@ -11,12 +11,12 @@ from grpc import aio
 from billing.margins import Usage, real_margins
 from billing.pricing import PriceRow
 from core.catalog.entries import Catalogue
-from core.engine.abuse_reads import AnyPool
 from core.engine.margin_reads import Losses, losses_between, usage_between
 from core.errors import GatewayError
 from core.services import operator_words as words
 from reapi.v1 import admin_pb2
 from reapi.v1 import admin_service_pb2 as pb
+from storage.pool import AnyPool
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from grpc import aio
 from psycopg import AsyncConnection
 
-from accounts.security_log import note
+from accounts.security_log import NOBODYS, note
 from billing.packs import Offer
 from billing.payments_read import PaymentReads
 from billing.refunds import NoSuchPayment, Refund, Refunds, TooMuch
@@ -26,6 +26,8 @@ from reapi.v1 import billing_pb2
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
 _ACTION = "payment.refund"
+# Whoever erases it meanwhile waits for the line, and forgets whose it is.
+_IS_ERASED = "SELECT erased_at IS NOT NULL FROM account WHERE account_id = %s FOR SHARE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,10 @@ def _noting(reason: str) -> Callable[[AsyncConnection[Any], Refund], Any]:
     async def write(connection: AsyncConnection[Any], refund: Refund) -> None:
         changes = {"refund_micros": str(refund.amount_micros)}
         resource = f"payments/{refund.payment_id.hex}"
-        action = words.action(_ACTION, refund.account_id, resource, reason, changes)
-        await note(connection, action)
+        # Of an erased account no line has the id: the payment's own row knows whose it was.
+        is_erased = await (await connection.execute(_IS_ERASED, (refund.account_id,))).fetchone()
+        account_id = NOBODYS if is_erased == (True,) else refund.account_id
+        await note(connection, words.action(_ACTION, account_id, resource, reason, changes))
 
     return write
 

@@ -21,18 +21,26 @@ _NAME: Final = re.compile(r"policies/([a-z][a-z0-9-]{0,40})\Z")
 
 
 class PolicyCalls:
-    """Reads of policies, and of who data may reach by the catalogue as it is now."""
+    """Reads of policies, and of who data may reach by the catalogue as it is now.
+
+    *told* are the companies that the operator names.
+    """
 
     def __init__(
-        self, policies: Policies, catalogue: Catalogue, services: Sequence[Service]
+        self,
+        policies: Policies,
+        catalogue: Catalogue,
+        services: Sequence[Service],
+        told: Sequence[Subprocessor] = (),
     ) -> None:
         self._policies = policies
         self._services = services
+        self._told = told
         self.use(catalogue)
 
     def use(self, catalogue: Catalogue) -> None:
         """List the providers of another catalogue from now on."""
-        self._subprocessors = subprocessors(catalogue, self._services)
+        self._subprocessors = subprocessors(catalogue, self._services, self._told)
 
     async def ListPolicies(
         self, request: account_service_pb2.ListPoliciesRequest, context: Context

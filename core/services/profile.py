@@ -18,7 +18,7 @@ from core.services.managing import noted
 from core.services.names import user_name
 from core.services.people_words import invalid
 from core.services.profiles import read_profile
-from core.services.repeatable import repeatable
+from core.services.repeatable import personal
 from core.services.session_words import ended
 from reapi.v1 import account_pb2
 from reapi.v1 import account_service_pb2 as pb
@@ -50,7 +50,7 @@ class ProfileCalls:
         user_id, vault = signed_in(), self._ground.vault
         mask = request.update_mask if request.HasField("update_mask") else None
         wanted = _settings(request.profile, mask)
-        known = self._repeats.of(repeatable(request))
+        known = self._repeats.of(personal(request))
         async with self._ground.pool.connection() as connection, connection.transaction():
             person = await people.lock(connection, vault, user_id)
             if person is None:

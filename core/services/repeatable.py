@@ -1,5 +1,6 @@
 """Calls that change something, as requests that may come twice (`core.engine.repeats`)."""
 
+from dataclasses import replace
 from typing import Final
 
 from google.protobuf.message import Message
@@ -31,3 +32,11 @@ def repeatable(message: Message) -> Request:
         contents=contents.SerializeToString(deterministic=True),
         key=Body(key) if key else None,
     )
+
+
+def personal(message: Message) -> Request:
+    """The same for a call about the person who is signed in, whatever account they act in: others
+    of the account may use the same request_id.
+    """
+    request = repeatable(message)
+    return replace(request, account_id=current_caller().user_id or request.account_id)

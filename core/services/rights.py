@@ -10,7 +10,7 @@ from uuid import UUID
 from grpc import aio
 from psycopg import AsyncConnection
 
-from accounts import exports, rights_log
+from accounts import exports, people, rights_log
 from accounts.account_store import AccountError, AccountStore
 from accounts.erasure import NoSuchAccount, Wish, begin_erasure
 from accounts.exports import Export
@@ -30,8 +30,8 @@ from core.services.convert import timestamp
 from core.services.managing import noted
 from core.services.member_words import actor, unknown_account
 from core.services.people_words import invalid, too_often
-from core.services.proving import require_proof, require_verified
-from core.services.repeatable import repeatable
+from core.services.proving import require_proof, require_verified, still_proved
+from core.services.repeatable import personal, repeatable
 from reapi.v1 import account_pb2
 from reapi.v1 import account_service_pb2 as pb
 
@@ -68,7 +68,7 @@ class ExportCalls:
         caller = current_caller()
         who = actor(caller)
         await require_verified(self._ground.pool, caller)
-        call = repeatable(request)
+        call = personal(request)  # an archive is for who asked for it
         ground, new_id = self._ground, self._ground.new_id
         id_ = new_id()
         asked = Export(
@@ -173,13 +173,14 @@ class DeletionCalls:
         who = actor(caller)
         call = repeatable(request)
         await self._confirmed(caller, request.confirmation)
-        await require_proof(self._ground, caller, request.current_password)
         ground = self._ground
+        proved = await require_proof(ground, caller, request.current_password)
         wish = Wish(who.account_id, who.user_id)
         try:
             async with ground.pool.connection() as connection, connection.transaction():
                 if await role_of(connection, who) is not Role.OWNER:
                     raise denied_to_role("owner")
+                await still_proved(connection, ground, caller, proved, people.read)
                 id_ = await begin_erasure(connection, ground.vault, wish, ground.new_id)
                 await self._repeats.found(connection, call, id_)
                 await noted(connection, "account.delete", f"rights_requests/{id_.hex}")

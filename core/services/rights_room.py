@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from accounts.people_ground import PeopleGround
 from core.engine.repeats import Repeats
@@ -24,17 +25,26 @@ class RightsRoom:
 
 
 def open_rights_room(
-    ground: PeopleGround, repeats: Repeats, works: Works, public_url: str, emit: Emit
+    ground: PeopleGround,
+    repeats: Repeats,
+    works: Works,
+    public_url: str,
+    close_pages: Callable[[UUID], Awaitable[bool]],
+    emit: Emit,
 ) -> RightsRoom:
-    """Open it."""
+    """Open it; *close_pages* closes the payment pages of an account."""
     exports = Exports(works.pool, works.store, ground.vault)
-    erasures = Erasures(works.pool, works.store, exports.remove_all, emit)
+    erasures = Erasures(works.pool, works.store, exports.remove_all, emit, close_pages)
     return RightsRoom(
         (
             ExportCalls(ground, repeats, f"{public_url}/media/", exports.hurry),
             DeletionCalls(ground, repeats, works.engine.wish_to_cancel, erasures.hurry),
             RightsLog(ground),
         ),
-        (("exports", exports.keep), ("erasures", erasures.keep)),
+        (
+            ("exports", exports.keep),
+            ("expired exports", exports.keep_removing),
+            ("erasures", erasures.keep),
+        ),
         exports.find,
     )

@@ -16,7 +16,7 @@ from core.services import session_words as words
 from core.services.managing import noted
 from core.services.member_words import account_id, unknown_account
 from core.services.profiles import read_profile
-from core.services.repeatable import repeatable
+from core.services.repeatable import personal, repeatable
 from reapi.v1 import account_service_pb2 as pb
 from storage.pool import Pool
 
@@ -58,7 +58,7 @@ class SessionCalls:
     ) -> pb.RevokeSessionResponse:
         """Sign one browser out, everywhere at once."""
         user_id, _ = _asking(current_caller())
-        known = repeatable(request)
+        known = personal(request)
         await self._end(user_id, words.session_id(request.name), "session.revoke", known)
         return pb.RevokeSessionResponse()
 
@@ -67,7 +67,7 @@ class SessionCalls:
     ) -> pb.RevokeOtherSessionsResponse:
         """Sign all browsers out but the one that asks."""
         user_id, session_id = _asking(current_caller())
-        known = self._repeats.of(repeatable(request))
+        known = self._repeats.of(personal(request))
         async with self._pool.connection() as connection, connection.transaction():
             count = await sessions.count_others(connection, user_id, session_id)
             before = await known(connection, UUID(int=count))  # what was made: so many ends

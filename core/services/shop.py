@@ -1,7 +1,8 @@
 """Everything that sells credits: the calls, and the loop that charges saved cards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from billing.auto_top_up_sql import AutoTopUps
 from billing.checkout import Checkouts
@@ -14,6 +15,7 @@ from core.engine.promotions import Promotions
 from core.engine.repeats import Repeats
 from core.engine.top_ups import TopUps, utc_now
 from core.keyring import Keyring
+from core.rights.erasing import no_pages
 from core.sealing import Sealer
 from core.services.cards import CardCalls, Wallet
 from core.services.managing import BillingManager
@@ -50,16 +52,20 @@ class Shop:
     """Who is handed another catalogue when it changes."""
     top_ups: TopUps | None
     """To be kept running; None where no payment service is configured."""
+    close_pages: Callable[[UUID], Awaitable[bool]]
+    """Closes the payment pages of an account that is erased; whether all are closed."""
 
 
 def open_shop(premises: Premises, room: PaymentRoom | None) -> Shop:
     """Wire it; without a *room*, no payment service is configured, and only codes give credits."""
     pool, catalogue = premises.pool, premises.catalogue
     repeats, till, wallet, loop = Repeats(premises.keyring), None, None, None
-    counter = None
+    counter: Counter | None = None
+    close_pages: Callable[[UUID], Awaitable[bool]] = no_pages
     if room is not None:
         customers = Customers(pool, room.stripe, utc_now)
         checkouts = Checkouts(pool, room.stripe, customers, utc_now)
+        close_pages = checkouts.close_all
         till = Till(checkouts, room.looks, premises.public_url, premises.origins)
         wallet = Wallet(room.stripe, customers)
         counter = Counter(Refunds(pool, room.stripe), room.looks)
@@ -76,4 +82,5 @@ def open_shop(premises: Premises, room: PaymentRoom | None) -> Shop:
         ),
         users=(payments.use, cards.use),
         top_ups=loop,
+        close_pages=close_pages,
     )

@@ -14,7 +14,7 @@ from accounts.security_log import Action, note
 from accounts.sessions import Grant, open_session
 from accounts.sign_in_door import NOBODY, Door
 from core.bot_check import BotCheck
-from core.caller import current_browser, current_network
+from core.caller import current_browser, current_network, current_subject
 from core.services.names import user_name
 from core.services.people_fields import missing
 from core.services.people_words import busy, credentials_invalid, too_often
@@ -51,7 +51,7 @@ class SignInCalls:
             raise credentials_invalid()
         newer = await self._renewed(request.password, hash_)
         async with self._ground.pool.connection() as connection:
-            await self._door.enter(connection, request.email, current_network(), person.user_id)
+            await self._door.enter(connection, request.email, current_subject(), person.user_id)
             async with connection.transaction():
                 grant = await self._opened(connection, person, newer)
                 profile = await read_profile(connection, self._ground.vault, person.user_id)
@@ -64,7 +64,7 @@ class SignInCalls:
             if person is not None and person.deleting:
                 person = None
             who = NOBODY if person is None else person.user_id
-            wait = await self._door.knock(connection, email, current_network(), who)
+            wait = await self._door.knock(connection, email, current_subject(), who)
         if wait is not None:
             raise too_often("sign_in", wait)
         return person

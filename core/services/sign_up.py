@@ -20,7 +20,8 @@ from core.bot_check import BotCheck
 from core.caller import current_network
 from core.services import people_fields as fields
 from core.services.agreeing import Agreeing
-from core.services.mail_paces import MailPaces
+from core.services.even_answers import EvenAnswers
+from core.services.mail_paces import Cause, MailPaces
 from core.services.names import user_name
 from core.services.people_words import busy, sign_up_closed, token_invalid
 from core.settings_sign_up import SignUpMode
@@ -42,12 +43,14 @@ class SignUpCalls:
         agreeing: Agreeing,
         mode: SignUpMode,
         providers: Sequence[str],
+        answers: EvenAnswers,
     ) -> None:
         self._ground = ground
         self._bots = bots
         self._agreeing = agreeing
         self._mode = mode
         self._providers = tuple(providers)
+        self._answers = answers
         self._paces = MailPaces(ground)
 
     async def GetSignInOptions(
@@ -69,14 +72,18 @@ class SignUpCalls:
         new = self._new_person(request)
         await self._paces.require_network()
         await self._bots.check(request.bot_check_token, current_network())
-        may_mail = await self._paces.may_send(new.email)
+        may_mail = await self._paces.may_send(Cause.SIGN_UP, new.email)
         try:
             hash_ = await self._ground.passwords.hash(request.password)
         except TooBusy:
             raise busy() from None
         new = replace(new, password_hash=hash_)
         try:
-            async with self._ground.pool.connection() as connection, connection.transaction():
+            async with (
+                self._answers.alike(),
+                self._ground.pool.connection() as connection,
+                connection.transaction(),
+            ):
                 await self._sign_up(connection, new, may_mail=may_mail)
         except InvitationError:
             raise token_invalid("invitation_token") from None

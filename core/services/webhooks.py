@@ -13,10 +13,12 @@ from core.services import cursors
 from core.services import webhook_words as words
 from core.services.convert import timestamp
 from core.services.names import generation_id
+from core.services.proving import require_verified
 from core.services.repeatable import repeatable
 from core.webhooks.office import Office
 from core.webhooks.records import Filter
 from reapi.v1 import webhook_service_pb2 as pb
+from storage.pool import Pool
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
@@ -28,8 +30,9 @@ _TESTS_AT_ONCE: Final = 16
 class WebhookService:
     """Serves `reapi.v1.WebhookService`."""
 
-    def __init__(self, engine: Engine, callbacks: Callbacks, office: Office) -> None:
+    def __init__(self, engine: Engine, callbacks: Callbacks, office: Office, pool: Pool) -> None:
         self._engine = engine
+        self._pool = pool
         self._callbacks = callbacks
         self._endpoints = office.endpoints
         self._deliveries = office.deliveries
@@ -41,6 +44,7 @@ class WebhookService:
         self, request: pb.CreateWebhookEndpointRequest, context: Context
     ) -> pb.CreateWebhookEndpointResponse:
         """Register a URL; its secret is shown only here."""
+        await require_verified(self._pool, current_caller())
         new = words.new_endpoint(request.webhook_endpoint, self._networks)
         made, secret = await self._endpoints.create(repeatable(request), new)
         return pb.CreateWebhookEndpointResponse(
@@ -74,6 +78,7 @@ class WebhookService:
         self, request: pb.UpdateWebhookEndpointRequest, context: Context
     ) -> pb.UpdateWebhookEndpointResponse:
         """Change one."""
+        await require_verified(self._pool, current_caller())
         wanted = request.webhook_endpoint
         id_ = words.endpoint_id(wanted.name)
         mask = request.update_mask if request.HasField("update_mask") else None
@@ -92,6 +97,7 @@ class WebhookService:
         self, request: pb.RotateWebhookSecretRequest, context: Context
     ) -> pb.RotateWebhookSecretResponse:
         """Make a new secret; the old one signs too for a while."""
+        await require_verified(self._pool, current_caller())
         grace = words.grace(request.grace if request.HasField("grace") else None)
         id_ = words.endpoint_id(request.name)
         item, secret = await self._endpoints.rotate(repeatable(request), id_, grace)

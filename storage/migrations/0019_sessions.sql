@@ -89,5 +89,6 @@ ALTER TABLE audit_log
     ADD CONSTRAINT audit_log_reason_is_short CHECK (length(reason) <= 500);
 
 CREATE INDEX audit_log_by_time ON audit_log (at, id);
+CREATE INDEX audit_log_with_network ON audit_log (at) WHERE network IS NOT NULL;
 CREATE INDEX audit_log_of_account ON audit_log (account_id, at, id);
 CREATE INDEX audit_log_of_user ON audit_log (user_id) WHERE user_id IS NOT NULL;

@@ -15,7 +15,8 @@ CREATE TABLE mail (
     failed_at   timestamptz,          -- given up
     provider_id text,                 -- what the mail service calls it
     fault       text        NOT NULL DEFAULT '', -- a word of ours
-    is_bulk     boolean     NOT NULL GENERATED ALWAYS AS (kind IN ('newsletter', 'product')) STORED,
+    is_bulk     boolean     NOT NULL GENERATED ALWAYS AS (
+        kind IN ('newsletter', 'product', 'policy', 'price_increase')) STORED, -- goes to everybody
     CONSTRAINT mail_pkey PRIMARY KEY (mail_id),
     CONSTRAINT mail_once UNIQUE (once),
     CONSTRAINT mail_provider_id_once UNIQUE (provider_id),
@@ -24,9 +25,10 @@ CREATE TABLE mail (
         CHECK (sealed IS NULL OR (sent_at IS NULL AND failed_at IS NULL))
 );
 
--- Thousands of newsletters do not keep a password waiting.
+-- Thousands of newsletters, or of notices of a policy, do not keep a password waiting.
 CREATE INDEX mail_due ON mail (is_bulk, due_at) WHERE sealed IS NOT NULL;
 CREATE INDEX mail_of_user ON mail (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX mail_of_account ON mail (account_id) WHERE account_id IS NOT NULL;
 CREATE INDEX mail_by_time ON mail (created_at);
 
 -- Addresses that bounced or complained: no mail goes there but what somebody there just asked for.

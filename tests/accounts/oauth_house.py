@@ -45,6 +45,7 @@ from reapi.v1 import account_service_pb2_grpc as rpc
 from simulator import SimulatedApp, Simulator
 from simulator.bot_check import SECRET
 from storage.pool import Pool
+from tests.entrance import whence
 
 KEYRING = Keyring((b"k" * 32,))
 VAULT = KeyringVault(KEYRING)
@@ -84,6 +85,7 @@ class House:
     simulator: Simulator
     browser: httpx.AsyncClient
     google: Google
+    passwords: Passwords
     session: str = field(default="", repr=False)
     networks: list[str] = field(default_factory=lambda: [NETWORK])
 
@@ -219,7 +221,10 @@ async def open_house(
         networks = [NETWORK]
         authenticator = SessionAuthenticator(pool, VAULT)
         boundary = Boundary(
-            authenticator, lambda _event: None, "admin", lambda _metadata, _peer: (networks[0], "")
+            authenticator,
+            lambda _event: None,
+            "admin",
+            lambda _metadata, _peer: whence(networks[0]),
         )
         local = LocalServer([boundary], message_bytes_max=8 << 20)
         Services(AccountService=(servicer,)).register(local)
@@ -227,4 +232,4 @@ async def open_house(
         channel: aio.Channel = await stack.enter_async_context(LocalChannel(local))
         browser = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
         stub = rpc.AccountServiceStub(channel)
-        yield House(pool, stub, simulator, browser, google, networks=networks)
+        yield House(pool, stub, simulator, browser, google, passwords, networks=networks)

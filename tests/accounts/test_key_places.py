@@ -176,7 +176,7 @@ async def test_developers_see_and_change_keys_of_their_own_only(whole: Whole, po
     assert len((await whole.ask("GET", KEYS, headers=of_owner))["api_keys"]) == 4
     await whole.ask("POST", f"/api/v1/{child['name']}:revoke", json={}, headers=of_developer)
     rotated = await whole.ask("POST", f"/api/v1/{mine['name']}:rotate", json={}, headers=of_owner)
-    assert rotated["api_key"]["member"] == f"members/{other.hex}"
+    assert rotated["api_key"]["member"] == f"members/{member.hex}"
     too_much = await whole.http.post(
         KEYS, json={"scopes": ["SCOPE_MANAGE_BILLING"]}, headers=of_developer
     )

@@ -52,6 +52,13 @@ def test_an_address_links_only_where_both_sides_have_verified_it(holder, verdict
     assert whom_to_sign_in(None, holder, vouched=True) == verdict
 
 
+def test_an_address_that_anybody_else_may_have_by_now_finds_nobody() -> None:
+    for holder in (known(), known(verified=False), known(has=True)):
+        verdict = whom_to_sign_in(None, holder, vouched=True, suffices=False)
+        assert verdict is Refusal.ACCOUNT_EXISTS
+    assert whom_to_sign_in(None, None, vouched=True, suffices=False) == SignUp()
+
+
 def test_who_is_being_erased_is_not_signed_in() -> None:
     owner = known(deleting=True, has=True)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from accounts.lock_out import PACES, Count, counts, forgotten, subject
-from accounts.networks import network_of
+from accounts.networks import NOWHERE, network_of
 from accounts.throttle import Pace, Throttle
 from storage.pool import Pool
 from tests.entrance import VAULT
@@ -20,13 +20,13 @@ def test_what_is_counted_against_an_address_alone_never_stops_who_was_there_befo
 
 
 def test_every_try_counts_against_something() -> None:
-    for network in ("", "192.0.2.1/32"):
+    for network in (NOWHERE, "192.0.2.1/32"):
         for familiar in (True, False):
             assert counts(network, familiar=familiar)
 
 
-def test_an_unknown_network_is_nobodys() -> None:
-    assert counts("", familiar=False) == counts("", familiar=True) == (Count.ADDRESS,)
+def test_who_is_nowhere_is_counted_together_and_keeps_no_person_out_alone() -> None:
+    assert counts(NOWHERE, familiar=False) == (Count.NETWORK, Count.ADDRESS)
 
 
 def test_a_password_of_ones_own_gains_no_tries_at_others() -> None:

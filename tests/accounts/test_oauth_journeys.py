@@ -1,12 +1,14 @@
 """People sign up, sign in and link with GitHub and Google: the RPCs against fakes over HTTP."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from time import monotonic
 
 import grpc
 import pytest
 
+from accounts.mail_queue import PURPOSE
 from reapi.v1 import account_service_pb2 as pb
 from storage.pool import Pool
 from tests.accounts.oauth_house import VAULT, House, open_house, reason_of
@@ -44,7 +46,7 @@ async def test_somebody_new_signs_up_and_later_signs_in_as_the_same_person(house
 
 async def test_who_comes_with_both_services_and_one_address_is_one_person(house) -> None:
     for provider in ("github", "google"):
-        house.is_at(provider, email="both@example.com")
+        house.is_at(provider, email="both@example.com", hosted_domain="example.com")
 
     first, second = await house.sign_in("github"), await house.sign_in("google")
 
@@ -56,7 +58,7 @@ async def test_who_comes_with_both_services_and_one_address_is_one_person(house)
 @PROVIDERS
 async def test_a_person_with_a_verified_address_is_found_by_it(house, provider) -> None:
     user_id = await house.person("known@example.com", email_verified=True)
-    house.is_at(provider, email="KNOWN@example.com")
+    house.is_at(provider, email="KNOWN@example.com", hosted_domain="example.com")
 
     found = await house.sign_in(provider)
 
@@ -96,9 +98,38 @@ async def test_who_is_signed_in_links_an_identity_and_gets_another_token(house) 
     assert reason_of(old.value)[0] == "SESSION_INVALID"
 
 
+async def test_a_person_is_told_of_every_way_to_sign_in_that_comes_or_goes(house) -> None:
+    user_id = await house.person("me@example.com", email_verified=True)
+    await house.enter(user_id)
+    house.is_at("github", email="elsewhere@example.org")
+    house.session = (await house.sign_in("github", purpose=LINK)).grant.session_token
+    house.is_at("google", email="me@example.com", hosted_domain="example.com")
+    linked = house.session
+    house.session = ""
+    await house.sign_in("google")
+    await house.sign_in("google")
+    house.session = linked
+    request = pb.UnlinkIdentityRequest(provider="github")
+    await house.stub.UnlinkIdentity(request, metadata=house.metadata)
+    house.session = ""
+    house.is_at("github", subject="new", email="new@example.com")
+    await house.sign_in("github")
+
+    async with house.pool.connection() as connection:
+        cursor = await connection.execute("SELECT mail_id, kind, sealed FROM mail ORDER BY 1")
+        rows = await cursor.fetchall()
+    told = [(row[1], json.loads(VAULT.open(PURPOSE, row[2], row[0].bytes))) for row in rows]
+    assert [(kind, said["facts"]["provider"]) for kind, said in told] == [
+        ("sign_in_added", "github"),
+        ("sign_in_added", "google"),
+        ("sign_in_removed", "github"),
+    ]
+    assert {said["to"] for _, said in told} == {"me@example.com"}
+
+
 async def test_unlinking_forgets_the_identity_and_leaves_the_last_way_to_sign_in(house) -> None:
     for provider in ("github", "google"):
-        house.is_at(provider, email="both@example.com")
+        house.is_at(provider, email="both@example.com", hosted_domain="example.com")
         house.session = ""
         house.session = (await house.sign_in(provider)).grant.session_token
 
@@ -120,7 +151,7 @@ async def test_unlinking_forgets_the_identity_and_leaves_the_last_way_to_sign_in
 
 async def test_the_last_two_ways_cannot_be_taken_at_the_same_time(house) -> None:
     for provider in ("github", "google"):
-        house.is_at(provider, email="both@example.com")
+        house.is_at(provider, email="both@example.com", hosted_domain="example.com")
         house.session = ""
         house.session = (await house.sign_in(provider)).grant.session_token
     requests = [pb.UnlinkIdentityRequest(provider=each) for each in ("github", "google")]

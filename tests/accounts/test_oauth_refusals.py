@@ -227,6 +227,64 @@ async def test_linking_needs_a_session_a_verified_address_and_a_recent_proof(hou
     assert (await refused(unlink))[0] == "REAUTHENTICATION_REQUIRED"
 
 
+async def test_where_there_is_a_password_linking_and_unlinking_take_it(house) -> None:
+    hash_ = await house.passwords.hash("quarrel-lobster-61-vaults")
+    await house.enter(
+        await house.person("me@example.com", email_verified=True, password_hash=hash_)
+    )
+    for given in ("", "seventh-walrus-orbits-42"):
+        begun = house.begin("github", purpose=LINK, current_password=given)
+        assert (await refused(begun))[0] == "REAUTHENTICATION_REQUIRED"
+        asked = pb.UnlinkIdentityRequest(provider="github", current_password=given)
+        unlink = house.stub.UnlinkIdentity(asked, metadata=house.metadata)
+        assert (await refused(unlink))[0] == "REAUTHENTICATION_REQUIRED"
+
+    assert await house.begin("github", purpose=LINK, current_password="quarrel-lobster-61-vaults")
+
+
+async def test_a_session_that_ends_on_the_way_links_nothing(house, monkeypatch) -> None:
+    await house.enter(await house.person("me@example.com", email_verified=True))
+    house.is_at("google", email="me@example.com")
+    answer = await house.go("google", purpose=LINK)
+    identify = house.google.identify
+
+    async def slow(code, trip):
+        told = await identify(code, trip)
+        async with house.pool.connection() as connection:
+            await connection.execute("DELETE FROM session")
+        return told
+
+    monkeypatch.setattr(house.google, "identify", slow)
+
+    assert (await refused(house.finish(answer)))[0] == "SESSION_INVALID"
+    assert await house.count("oauth_identity") == 0
+
+
+@pytest.mark.parametrize(
+    ("email", "hosted_domain", "is_found"),
+    [
+        ("known@gmail.com", "", True),
+        ("known@googlemail.com", "", True),
+        ("known@example.com", "EXAMPLE.com", True),
+        ("known@example.com", "", False),
+        ("known@example.com", "example.org", False),
+        ("known@gmail.com.example", "", False),
+    ],
+)
+async def test_google_finds_people_only_by_addresses_that_it_gives_out(
+    house, email, hosted_domain, is_found
+) -> None:
+    user_id = await house.person(email, email_verified=True)
+    house.is_at("google", email=email, hosted_domain=hosted_domain)
+
+    if not is_found:
+        assert await refused(house.sign_in("google")) == cause("google", "account_exists")
+        await house.enter(user_id)  # and by the person's own will, with any
+        await house.sign_in("google", purpose=LINK)
+    house.session = ""
+    assert (await house.sign_in("google")).grant.profile.name == f"users/{user_id.hex}"
+
+
 async def test_a_link_is_finished_by_who_began_it(house) -> None:
     await house.enter(await house.person("me@example.com", email_verified=True))
     house.is_at("github", email="me@example.com")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import psycopg
@@ -16,6 +16,7 @@ from billing.stripe_client import PaymentRefused, PaymentServiceUnavailable, Str
 from billing.stripe_objects import EventHint, Origin, PaymentSnapshot, Purchase
 from core.engine.payment_looks import Outcome, PaymentLooks
 from core.engine.payment_sweep import PaymentSweep
+from core.engine.rules import apply_rules
 from simulator.stripe_faults import StripeFault
 from storage.commits import Commit, Committed
 from tests.paying import Till, open_till
@@ -368,10 +369,11 @@ async def test_what_is_old_enough_is_forgotten(till: Till, account: UUID) -> Non
     await till.stripe.webhooks.drain()
     now = datetime.now(UTC)
 
-    await till.room.payments.forget(now - timedelta(days=1), now - timedelta(days=7 * 366))
+    await apply_rules(till.pool, now)
     assert (await till.row(intent))[0] == "refunded"
     await till.execute("UPDATE payment SET created_at = created_at - interval '8 years'")
-    await till.room.payments.forget(now + timedelta(days=1), now - timedelta(days=7 * 366))
+    await till.execute("UPDATE stripe_event SET applied_at = applied_at - interval '31 days'")
+    await apply_rules(till.pool, now)
 
     left = "SELECT 1 FROM payment, payment_adjustment UNION ALL SELECT 1 FROM stripe_event"
     assert await till.query(left) == []

@@ -18,6 +18,7 @@ class PeopleCore(account_service_pb2_grpc.AccountServiceServicer):
     def __init__(self) -> None:
         self.token = TOKEN
         self.credentials: list[str] = []
+        self.signed_out: list[str] = []
         self.finished: list[str] = []
         self.tokens: list[str] = []
         self.bot_check = False
@@ -66,6 +67,7 @@ class PeopleCore(account_service_pb2_grpc.AccountServiceServicer):
 
     async def SignOut(self, request, context):
         await self._signed_in(context)
+        self.signed_out.append(self.credentials[-1])
         return account_service_pb2.SignOutResponse()
 
     async def GetProfile(self, request, context):

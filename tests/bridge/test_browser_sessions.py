@@ -129,6 +129,23 @@ async def test_a_cookie_from_another_site_is_refused_even_to_read(
     assert site.core.credentials == []
 
 
+async def test_a_browser_that_signs_in_anew_leaves_the_session_that_it_had(site: Site) -> None:
+    site.core.token = NEXT
+    own = with_cookie(NEXT, csrf_token(NEXT))
+    answer = await site.http.post(SIGN_IN, json=ASK, headers={**COOKIE, **own})
+
+    assert baked(answer)[SESSION].startswith(TOKEN)
+    assert site.core.signed_out == [f"Bearer {NEXT}"]
+
+
+async def test_a_cookie_of_a_session_that_ended_keeps_nobody_from_signing_in(site: Site) -> None:
+    own = with_cookie(NEXT, csrf_token(NEXT))
+    answer = await site.http.post(SIGN_IN, json=ASK, headers={**COOKIE, **own})
+
+    assert baked(answer)[SESSION].startswith(TOKEN)
+    assert site.core.signed_out == []
+
+
 async def test_another_site_cannot_sign_a_browser_in(site: Site) -> None:
     answer = await site.http.post(
         SIGN_IN, json=ASK, headers={**COOKIE, "origin": "https://evil.example"}

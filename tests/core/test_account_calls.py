@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -12,6 +13,7 @@ from grpc import aio
 
 from accounts.directory import TRUST_SECONDS
 from accounts.roles import Role
+from accounts.security_log import Action, note
 from reapi.v1 import (
     account_pb2,
 )
@@ -23,6 +25,7 @@ from tests.members_of import (
     member_of,
     run,
     somebody,
+    transaction,
 )
 
 Member = account_pb2.Member
@@ -127,10 +130,13 @@ async def test_who_has_not_proved_an_address_neither_invites_nor_joins(house):
         assert await reason(call) == "EMAIL_NOT_VERIFIED"
 
 
-async def test_one_address_is_invited_a_few_times_only(house):
+@pytest.mark.parametrize(("accounts", "most"), [(1, 3), (14, 12)])
+async def test_one_address_is_invited_a_few_times_only_by_one_account_or_by_many(
+    house, accounts, most
+):
     codes = []
-    for _ in range(5):
-        token = await house.token(await somebody(house.pool))
+    tokens = [await house.token(await somebody(house.pool)) for _ in range(accounts)]
+    for token in (tokens * 5)[: most + 2]:
         invite = pb.CreateInvitationRequest(
             invitation=account_pb2.Invitation(email="a@example.com", role=Member.ROLE_DEVELOPER)
         )
@@ -236,3 +242,20 @@ async def test_events_of_an_account_are_its_own_and_90_days_old_at_most(house):
     await run(house.pool, "UPDATE audit_log SET at = at - interval '90 days'")
     late = await house.account.ListSecurityEvents(pb.ListSecurityEventsRequest(), **by(token))
     assert not late.security_events
+
+
+async def test_members_do_not_see_where_the_operator_works_from(house):
+    owner = await somebody(house.pool)
+    token = await house.token(owner)
+    for actor, network in (("operator", "192.0.2.9"), ("person", "fe80::1%eth0"), ("person", "?")):
+        done = Action(uuid4(), owner.account_id, "x", actor=actor, network=network)
+        async with transaction(house.pool) as connection:
+            await note(connection, done)
+
+    page = await house.account.ListSecurityEvents(pb.ListSecurityEventsRequest(), **by(token))
+    shown = [event.network_address for event in page.security_events if event.action == "x"]
+    assert shown == ["", "fe80::1", ""]
+    kept = await run(
+        house.pool, "SELECT host(network) FROM audit_log WHERE action = 'x' ORDER BY at"
+    )
+    assert kept == [("192.0.2.9",), ("fe80::1",), (None,)]

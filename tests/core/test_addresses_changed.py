@@ -80,16 +80,16 @@ async def test_the_mail_is_sent_again_until_it_is_enough(pool: Pool) -> None:
         await entrance.sign_up()
         await entrance.enter()
         request = pb.SendVerificationEmailRequest()
-        for _ in range(3):
+        for _ in range(4):
             await entrance.ask("SendVerificationEmail", request)
         last = await entrance.token()
 
         why = await refusal(entrance, "SendVerificationEmail", request)
         assert why == ("RATE_LIMIT_EXCEEDED", {"limit": "mail"})
-        assert await entrance.kinds() == ["verify_email"] * 4
+        assert await entrance.kinds() == ["verify_email"] * 5
         await entrance.is_verified(last)
         await entrance.ask("SendVerificationEmail", request)
-        assert len(await entrance.mails()) == 4
+        assert len(await entrance.mails()) == 5
 
 
 async def test_a_mail_is_sent_once_for_one_request_id(pool: Pool) -> None:
@@ -149,6 +149,45 @@ async def test_a_taken_address_is_answered_the_same_with_the_same_work(pool: Poo
 
         assert works == [1, 1]
         assert await entrance.kinds("bob@example.com") == ["verify_email", "already_signed_up"]
+
+
+async def test_a_password_that_is_reset_meanwhile_changes_no_address(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_entrance(pool) as entrance:
+        await entrance.arrive()
+        hash_ = await entrance.passwords.hash(OTHER)
+        right = entrance.passwords.is_right
+
+        async def slow(password: str, known: str | None) -> bool:
+            found = await right(password, known)
+            await entrance.rows("UPDATE app_user SET password_hash = %s", hash_)
+            return found
+
+        monkeypatch.setattr(entrance.passwords, "is_right", slow)
+        request = pb.ChangeEmailRequest(new_email=NEW, current_password=PASSWORD)
+        why, _ = await refusal(entrance, "ChangeEmail", request)
+
+        assert why == "SESSION_INVALID"
+        assert "verify_new_email" not in await entrance.kinds()
+
+
+async def test_a_session_that_ends_meanwhile_changes_no_address(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_entrance(pool) as entrance:
+        await entrance.arrive()
+        right = entrance.passwords.is_right
+
+        async def slow(password: str, known: str | None) -> bool:
+            found = await right(password, known)
+            await entrance.rows("DELETE FROM session")
+            return found
+
+        monkeypatch.setattr(entrance.passwords, "is_right", slow)
+        request = pb.ChangeEmailRequest(new_email=NEW, current_password=PASSWORD)
+        assert (await refusal(entrance, "ChangeEmail", request))[0] == "SESSION_INVALID"
+        assert "verify_new_email" not in await entrance.kinds()
 
 
 async def test_who_takes_the_address_meanwhile_keeps_it(pool: Pool) -> None:

@@ -1,14 +1,17 @@
 """Passwords that were forgotten, and that are changed."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from grpc import aio
 
+from accounts import oauth
+from core.services.even_answers import EvenAnswers
 from reapi.v1 import account_service_pb2 as pb
 from storage.pool import Pool
-from tests.entrance import EMAIL, OTHER, PASSWORD, Entrance, open_entrance, reason
+from tests.entrance import AGREED, EMAIL, OTHER, PASSWORD, VAULT, Entrance, open_entrance, reason
 
 
 async def refusal(entrance: Entrance, method: str, request: Any) -> tuple[str, dict[str, str]]:
@@ -152,8 +155,101 @@ async def test_requests_fill_nobodys_inbox_and_tell_nobody(pool: Pool) -> None:
             await entrance.ask("RequestPasswordReset", request)
         last = await entrance.token()
 
-        assert len(await entrance.mails()) == 4
+        assert (await entrance.kinds()).count("reset_password") == 4
         await reset(entrance, last)
+
+
+async def test_mails_for_other_reasons_use_up_no_mail_for_a_new_password(pool: Pool) -> None:
+    async with open_entrance(pool) as entrance:
+        await entrance.arrive()
+        for number in range(9):
+            entrance.network[0] = f"198.51.100.{number}"
+            await entrance.sign_up()
+        assert (await entrance.kinds()).count("already_signed_up") == 3
+        await reset(entrance, await forgotten(entrance))
+
+
+async def test_resets_that_nobody_has_asked_for_use_up_no_mail_of_who_signs_up(pool: Pool) -> None:
+    async with open_entrance(pool) as entrance:
+        for _ in range(5):
+            request = pb.RequestPasswordResetRequest(email=EMAIL)
+            await entrance.ask("RequestPasswordReset", request)
+        await entrance.sign_up()
+        await entrance.is_verified(await entrance.token())
+
+
+async def test_an_answer_takes_as_long_for_nobody_as_for_somebody(pool: Pool) -> None:
+    async with open_entrance(pool) as entrance:
+        await entrance.arrive()
+        taken = pb.SignUpRequest(
+            email=EMAIL, password=PASSWORD, age_confirmed=True, accepted_policies=AGREED
+        )
+        free = pb.SignUpRequest()
+        free.MergeFrom(taken)
+        free.email = "nobody@example.com"
+        for method, request in (
+            ("RequestPasswordReset", pb.RequestPasswordResetRequest(email=EMAIL)),
+            ("RequestPasswordReset", pb.RequestPasswordResetRequest(email="no@example.com")),
+            ("SignUp", taken),
+            ("SignUp", free),
+        ):
+            entrance.pauses.clear()
+            await entrance.ask(method, request)
+            assert len(entrance.pauses) == 1
+
+
+async def test_whatever_took_less_than_a_step_ends_with_it() -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    for took, pause in ((0.003, 0.097), (0.064, 0.036), (0.134, 0.066)):
+        clock = iter((5.0, 5.0 + took))
+        with suppress(ValueError):
+            async with EvenAnswers(lambda ticks=clock: next(ticks), sleep).alike():
+                raise ValueError
+        assert waited.pop() == pytest.approx(pause)
+
+
+async def identities(entrance: Entrance, *told: tuple[str, str]) -> None:
+    """Link services that told these addresses."""
+    [(user_id,)] = await entrance.rows("SELECT user_id FROM app_user")
+    async with entrance.pool.connection() as connection:
+        for provider, email in told:
+            await oauth.link(connection, VAULT, user_id, (provider, provider), email)
+
+
+async def linked(entrance: Entrance) -> list[str]:
+    rows = await entrance.rows("SELECT provider FROM oauth_identity ORDER BY provider")
+    return [provider for (provider,) in rows]
+
+
+async def test_a_reset_forgets_services_with_other_addresses_and_names_the_others(
+    pool: Pool,
+) -> None:
+    async with open_entrance(pool) as entrance:
+        await entrance.arrive()
+        await identities(entrance, ("github", "mallory@example.org"), ("google", EMAIL.upper()))
+        await reset(entrance, await forgotten(entrance))
+
+        assert await linked(entrance) == ["google"]
+        kind, content = (await entrance.mails())[-1]
+        assert kind == "password_changed"
+        assert content["facts"] == {"removed": "github", "kept": "google"}
+        noted = await entrance.rows("SELECT action FROM audit_log")
+        assert ("identity.unlink",) in noted
+
+
+async def test_a_change_keeps_all_services_and_names_them(pool: Pool) -> None:
+    async with open_entrance(pool) as entrance:
+        await entrance.arrive()
+        await identities(entrance, ("github", "work@example.org"))
+        request = pb.ChangePasswordRequest(current_password=PASSWORD, new_password=OTHER)
+        await entrance.ask("ChangePassword", request)
+
+        assert await linked(entrance) == ["github"]
+        assert (await entrance.mails())[-1][1]["facts"] == {"removed": "", "kept": "github"}
 
 
 async def test_a_change_ends_other_sessions_and_renews_this_one(pool: Pool) -> None:

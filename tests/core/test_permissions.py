@@ -102,6 +102,18 @@ def test_a_key_does_what_its_scopes_say_and_no_more():
         assert refused.value.reason is Reason.PERMISSION_DENIED
 
 
+def test_a_test_key_manages_no_webhook_endpoints_whatever_its_scopes():
+    for scopes in (frozenset(), frozenset(Scope)):
+        caller = Caller(uuid4(), uuid4(), sandbox=True, scopes=scopes)
+        for method, scope in NEEDED.items():
+            if scope is Scope.MANAGE_WEBHOOKS:
+                with pytest.raises(GatewayError) as caught:
+                    permit(method, caller)
+                assert caught.value.reason is Reason.PERMISSION_DENIED
+            else:
+                permit(method, caller)
+
+
 def test_a_key_without_scopes_does_everything_that_keys_do():
     for method in NEEDED:
         permit(method, Caller(uuid4(), uuid4()))

@@ -202,3 +202,39 @@ def test_what_a_dropped_key_signed_can_still_be_checked(tmp_path: Path) -> None:
     assert verify(signature.key_id, signature.value, b"seal")
     assert KEY not in (tmp_path / "secrets.json").read_bytes()
     assert base64.b64encode(KEY) not in (tmp_path / "secrets.json").read_bytes()
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o644, 0o640)])
+def test_a_changed_file_is_read_by_whom_it_was_before(
+    tmp_path: Path, before: int, after: int
+) -> None:
+    path = tmp_path / "secrets.json"
+    file = SecretFile(path)
+    keyring = file.open()
+    path.chmod(before)
+    owner = (path.stat().st_uid, path.stat().st_gid)
+    if os.geteuid() == 0:
+        owner = (4_711, 4_712)
+        os.chown(path, *owner)
+    file.write(rotated(keyring, KEY), wrapped=False)
+
+    assert file.read() != keyring
+    assert stat.S_IMODE(path.stat().st_mode) == after
+    assert (path.stat().st_uid, path.stat().st_gid) == owner
+
+
+def test_a_file_that_would_become_somebody_elses_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secrets.json"
+    keyring = SecretFile(path).open()
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(KeyringError, match="somebody else's"):
+        SecretFile(path).write(rotated(keyring, KEY), wrapped=False)
+
+    assert SecretFile(path).read() == keyring
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,14 +1,28 @@
 """The list of subprocessors follows from what is enabled, and names whoever is behind it."""
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from core.body import Secret
 from core.catalog.loader import embedded_files, load, shipped_files, stand_in
 from core.legal.companies import COMPANIES, company
-from core.legal.subprocessors import Service, subprocessors
+from core.legal.services import database
+from core.legal.subprocessors import Service, Subprocessor, subprocessors
+from core.legal.texts import documents
+from core.legal.told import FILE, told_subprocessors
+from core.legal.versions import PolicyError
 from core.model import Channel
 
 ENDPOINT = {"AZURE_OPENAI_ENDPOINT": "https://acme.openai.azure.com"}
+ENTRY = """
+[[subprocessor]]
+name = "Host GmbH"
+region = "Germany"
+purpose = "hosts the machines"
+data = "all of it"
+"""
 
 
 def shipped(**env: str):
@@ -82,3 +96,58 @@ def test_an_unknown_provider_is_shown_by_its_host() -> None:
     found = subprocessors(replace(catalogue, routes={id_: (moved,)}), ())
 
     assert [each.name for each in found] == ["models.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("postgresql://me:secret@db.example.net:5432/reapi", ["db.example.net"]),
+        ("host=a.example.net,b.example.net dbname=x", ["a.example.net", "b.example.net"]),
+        ("postgresql://me@[2606:4700::1111]/reapi", ["2606:4700::1111"]),
+        ("postgresql://me@127.0.0.1:1/reapi", []),
+        ("postgresql://me@[::1]/reapi", []),
+        ("postgresql:///reapi?host=/run/postgresql", []),
+        ("postgresql://me@postgres/reapi", []),
+        ("postgresql://10.0.0.7/reapi", []),
+    ],
+)
+def test_whoever_keeps_the_database_is_listed_unless_it_is_the_operator(
+    url: str, named: list[str]
+) -> None:
+    found = subprocessors(load(shipped_files(), {}), database(url))
+
+    assert [each.name for each in found] == named
+    assert {each.purpose for each in found} <= {"keeps the database"}
+
+
+def test_an_operator_names_whoever_else_there_is(tmp_path: Path) -> None:
+    assert told_subprocessors(None) == told_subprocessors(tmp_path) == []
+    (tmp_path / FILE).write_text(ENTRY)
+    told = told_subprocessors(tmp_path)
+
+    assert told == [Subprocessor("Host GmbH", "Germany", "hosts the machines", "all of it")]
+    assert subprocessors(load(shipped_files(), {}), (), told) == told
+    assert documents(tmp_path) == documents(None), "it is no policy"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[[subprocessor]", "TOML"),
+        ("x = 1", "nothing else"),
+        ("subprocessor = 1", "nothing else"),
+        ("subprocessor = [1]", "entry 1 must have name, region, purpose, data"),
+        (ENTRY + 'more = "x"', "entry 1 must have"),
+        (ENTRY.replace("Host GmbH", ""), "name of entry 1 is empty"),
+        (ENTRY.replace('"Germany"', "7"), "region of entry 1 must be a text"),
+        (ENTRY.replace("Germany", "x" * 301), "at most 300 characters"),
+        (ENTRY * 101, "more than 100"),
+        ("#" * 300_000, "nothing else"),
+    ],
+)
+def test_what_an_operator_names_wrongly_stops_the_start(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(PolicyError, match=why):
+        told_subprocessors(tmp_path)

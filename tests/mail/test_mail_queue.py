@@ -4,12 +4,14 @@ import asyncio
 import io
 import logging
 from contextlib import redirect_stderr
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from accounts.mail_queue import Kind
 from accounts.mail_store import Mails
+from core.engine.rules import apply_rules
 from core.keyring import Keyring
 from core.log import silence_libraries
 from core.mail.content import Links
@@ -113,11 +115,12 @@ async def test_two_workers_send_everything_once(pool):
     assert await run(pool, "SELECT count(*) FROM mail WHERE sent_at IS NULL") == [(0,)]
 
 
-async def test_newsletters_do_not_keep_a_password_waiting(pool):
+@pytest.mark.parametrize("kind", [Kind.NEWSLETTER, Kind.PRODUCT, Kind.POLICY, Kind.PRICE_INCREASE])
+async def test_what_goes_to_everybody_does_not_keep_a_password_waiting(pool, kind):
     slow, person = Slow(), await somebody(pool)
     await run(pool, "UPDATE app_user SET newsletter = true")
     urgent = letter()
-    await queue(pool, *(letter(Kind.NEWSLETTER, user_id=person.user_id) for _ in range(5)), urgent)
+    await queue(pool, *(letter(kind, user_id=person.user_id) for _ in range(5)), urgent)
     async with sending(pool, transport=slow) as office:
         await office.run()
 
@@ -280,3 +283,61 @@ async def test_logs_and_metrics_know_no_address(pool):
 
 async def test_errors_of_sending_carry_no_address():
     assert str(MailDelayed("timeout")) == "timeout"
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_no_row_stays_of_the_mail_that_tells_of_a_deletion(pool, is_refused):
+    async with fake() as mail, sending(pool, mail) as office:
+        if is_refused:
+            mail.faults.put(MailFault("status", 422))
+        await queue(pool, letter(Kind.ACCOUNT_ERASED))
+        await office.run()
+
+        assert len(mail.inbox) == (not is_refused)
+    assert await rows(pool, "kind") == []
+
+
+async def test_the_mail_that_tells_of_a_deletion_stays_until_it_is_handed_over(pool):
+    async with fake() as mail, sending(pool, mail) as office:
+        mail.faults.put(MailFault("status", 503))
+        await queue(pool, letter(Kind.ACCOUNT_ERASED))
+        await office.run()
+        assert await rows(pool, "sealed IS NOT NULL") == [(True,)]
+
+        await move(pool, "12 seconds")
+        await office.run()
+        assert len(mail.inbox) == 1
+    assert await rows(pool, "kind") == []
+
+
+async def test_mail_that_nobody_sent_in_three_days_has_failed_and_is_told(pool):
+    log, now = Log(), datetime.now(UTC)
+    await queue(pool, letter(), letter(Kind.POLICY), letter(Kind.NEWSLETTER))
+    await run(pool, "UPDATE mail SET asked_at = now(), tries = 3 WHERE kind = 'newsletter'")
+    await apply_rules(pool, now + timedelta(days=2), log)
+    assert log.outcomes == []
+
+    await apply_rules(pool, now + timedelta(days=4), log)
+
+    assert sorted(log.outcomes) == [("newsletter", "expired"), ("reset_password", "expired")]
+    assert await rows(pool, "kind, sealed IS NULL, failed_at IS NOT NULL, fault") == [
+        ("reset_password", True, True, "expired"),
+        ("policy", False, False, ""),  # waits for its turn
+        ("newsletter", True, True, "expired"),
+    ]
+
+    await apply_rules(pool, now + timedelta(days=31), log)
+    assert log.outcomes[2:] == [("policy", "expired")]
+    assert await rows(pool, "kind") == []
+
+
+async def test_what_people_write_reaches_the_operator_whose_mailbox_was_full_once(pool):
+    async with fake() as mail, sending(pool, mail) as office:
+        await queue(pool, letter(to="op@example.com"))
+        await office.run()
+        [arrived] = mail.inbox.all()
+        assert await Mails(pool, VAULT).suppress(arrived.id, "bounce")
+        await queue(pool, letter(Kind.CONTACT, to="op@example.com"))
+        await office.run()
+
+        assert len(mail.inbox) == 2

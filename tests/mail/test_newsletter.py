@@ -1,5 +1,6 @@
 """A newsletter: to those who want it, once each, and without anything that tells who reads it."""
 
+import psycopg
 import pytest
 
 from accounts.mail_queue import Kind
@@ -111,7 +112,14 @@ def test_the_command_counts_first_and_sends_when_it_is_sure(database_url, tmp_pa
 
     assert send_issue(settings, ISSUE, is_sure=False) == 0
     assert capsys.readouterr().out.startswith("0 people would get it")
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM audit_log").fetchone() == (0,)
     assert send_issue(settings, ISSUE, is_sure=True) == 0
+    with psycopg.connect(database_url) as connection:
+        done = connection.execute("SELECT actor, action, changes FROM audit_log").fetchall()
+    assert done == [
+        ("operator", "newsletter.send", {"kind": ISSUE.kind, "issue": ISSUE.id, "count": "0"})
+    ]
     told = capsys.readouterr()
     assert told.out.startswith("0 letters")
     assert "nothing that this environment configures sends mail" in told.err

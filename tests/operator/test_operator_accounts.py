@@ -261,6 +261,9 @@ async def test_an_erased_account_is_named_by_no_entry(core: Whole, database_url:
     assert (await asked(core, "EraseAccount", erase)).rights_request == answer.rights_request
     (entry,) = await audited(core, action="account.erase")
     assert (entry.account, entry.resource, entry.reason) == ("", answer.rights_request, "reported")
+    erase.request_id = uuid4().hex
+    await asked(core, "EraseAccount", erase)
+    assert len(await audited(core, action="account.erase")) == 2, "somebody asked once more"
     assert (await core.http.get("/api/v1/balance")).status_code in (401, 403)
     ((request,),) = await execute(database_url, "SELECT id FROM rights_request")
     assert answer.rights_request == f"rights_requests/{request.hex}"

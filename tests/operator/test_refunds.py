@@ -168,3 +168,16 @@ async def test_an_unknown_payment_a_missing_key_and_no_stripe_are_told_apart(til
     with pytest.raises(GatewayError) as nothing:
         await refund(till, payment, key="again")
     assert nothing.value.metadata["cause"] == "nothing_left"
+
+
+async def test_the_note_of_a_refund_to_an_erased_account_does_not_name_it(till: Till) -> None:
+    account, payment, _ = await bought(till)
+    await till.execute(
+        "UPDATE account SET deleting_at = now(), erased_at = now() WHERE account_id = %s", account
+    )
+    await refund(till, payment, reason="asked for it")
+
+    lines = await till.query("SELECT account_id, target, t::text FROM audit_log t")
+    assert [line[:2] for line in lines] == [(UUID(int=0), f"payments/{payment.hex}")]
+    assert str(account) not in lines[0][2]
+    assert account.hex not in lines[0][2]

@@ -104,6 +104,10 @@ async def test_a_key_is_exchanged_and_the_old_one_dropped(
     retired = await operator.run("secrets", "retire")
 
     assert rotated[0] == resealed[0] == after[0] == retired[0] == 0
+    async with pool.connection() as connection:
+        log = await connection.execute("SELECT actor || ' ' || action FROM audit_log ORDER BY at")
+        done = [line for (line,) in await log.fetchall()]
+    assert done == [f"operator secrets.{step}" for step in ("rotate", "reseal", "retire")]
     assert (before[0], early[0]) == (1, 1)
     assert "the operator's token is another" in rotated[1]
     assert "webhook_endpoint.url: 1 of 1 need an older key" in before[1]

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from accounts.data_map import PERMITTED, TABLES
 from accounts.data_words import Erase
-from accounts.erasure import NoSuchAccount, Wish, begin_erasure
+from accounts.erasure import NoSuchAccount, Wish, alone, begin_erasure
 from core.engine.ids import new_id
 from core.rights.erasing import Erasures
 from core.rights.exporting import Exports
@@ -325,3 +325,37 @@ async def test_what_operators_did_stays_under_the_number_of_the_request(
 
     log = await house.all("SELECT action, target, account_id FROM audit_log")
     assert ("account.suspend", f"rights_requests/{id_.hex}", UUID(int=0)) in log
+
+
+async def test_the_operators_reason_and_address_go_with_the_account(
+    house: House, full: Full
+) -> None:
+    id_ = await house.begin(full)
+    line = """
+    INSERT INTO audit_log (account_id, id, actor, action, target, reason, network)
+    VALUES (%s, gen_random_uuid(), 'operator', 'account.erase', %s, 'the child of X', '192.0.2.9')
+    """
+    nobody, others = UUID(int=0), "rights_requests/" + "ab" * 16
+    async with house.pool.connection() as connection:
+        for target in (f"rights_requests/{id_.hex}", others):
+            await connection.execute(line, (nobody, target))
+    while await house.erasures.work():
+        pass
+
+    lines = "SELECT target, reason, host(network) FROM audit_log WHERE action = 'account.erase'"
+    found = {target: rest for target, *rest in await house.all(lines)}
+    assert found[f"rights_requests/{id_.hex}"] == ["", None]
+    assert found[others] == ["the child of X", "192.0.2.9"]
+
+
+async def test_one_process_at_a_time_looks_for_what_was_written_late(
+    house: House, full: Full
+) -> None:
+    await house.erase(full)
+    async with house.pool.connection() as connection:
+        await connection.execute("INSERT INTO promo_tries VALUES (%s, now(), 1)", (full.account,))
+    async with alone(house.pool.connection) as is_alone:
+        assert is_alone
+        assert await house.erasures.look_again(datetime.now(UTC)) == 0
+
+    assert await house.erasures.look_again(datetime.now(UTC)) == 1

@@ -19,12 +19,13 @@ from accounts import exports
 from accounts.data_map import TABLES
 from accounts.exports import Export
 from core.engine.ids import new_id
+from core.engine.taking_down import Link, TakingDown
 from core.rights.archive import Archive
 from core.rights.export_files import FILES
 from core.rights.exporting import Exports, new_base
 from storage.folder import FolderStore
 from storage.pool import Pool
-from tests.rights.full_account import HASH, VAULT, Full, fill, sign_up
+from tests.rights.full_account import HASH, LINK, VAULT, Full, fill, sign_up
 
 EMAIL, NAME = "marie.curie@radium.example", "Marie Skłodowska"
 
@@ -282,3 +283,73 @@ async def test_a_process_that_stops_in_the_middle_leaves_it_to_the_next(
     assert await desk.exports.work()
 
     assert (await desk.read(asked.export_id)).ready_at is not None
+
+
+async def taken_down(desk: Desk) -> None:
+    link = Link(desk.full.generation, LINK, 0)
+
+    async def new(_connection: Any, _id: UUID) -> None:
+        """It is the first time."""
+
+    async with desk.pool.connection() as connection:
+        await connection.execute("DELETE FROM taken_down")  # nothing was, yet
+    taking_down = TakingDown(desk.pool, desk.store)
+    assert await taking_down.take_down(link, "", "", new) == desk.full.account
+
+
+async def test_an_output_that_is_taken_down_is_in_no_archive_any_more(desk: Desk) -> None:
+    whole, rows_only = await desk.ask(), await desk.ask(without_assets=True)
+    while await desk.exports.work():
+        pass
+    path = (await desk.read(whole.export_id)).path
+    assert await desk.exports.find(path) is not None
+    await taken_down(desk)
+
+    assert await desk.exports.find(path) is None
+    assert await desk.exports.find((await desk.read(rows_only.export_id)).path) is not None
+    await desk.exports.remove_due(datetime.now(UTC))
+    assert await desk.store.find(path) is None
+
+
+async def test_an_archive_that_is_made_when_an_output_is_taken_down_is_made_anew(
+    desk: Desk,
+) -> None:
+    asked = await desk.ask()
+    async with desk.pool.connection() as connection:
+        work = await exports.claim(connection, VAULT, 60)
+    assert work is not None
+    await taken_down(desk)
+    async with desk.pool.connection() as connection, connection.transaction():
+        assert not await exports.ready(connection, VAULT, work, 1, bytes(32), uuid4())
+    assert await desk.exports.work()
+
+    made = await desk.read(asked.export_id)
+    assert made.ready_at is not None
+    _, archive = await desk.opened(made)
+    assert not [name for name in archive.namelist() if name.startswith("assets/")]
+
+
+async def test_archives_are_removed_while_another_is_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk.pool.connection() as connection:
+        await connection.execute("UPDATE export SET expires_at = 'epoch' WHERE removed_at IS NULL")
+    await desk.ask()
+    is_made, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: Any) -> bool:
+        is_made.set()
+        await may_end.wait()
+        return False
+
+    monkeypatch.setattr(desk.exports, "work", slow)  # an archive that takes hours
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(desk.exports.keep())]
+        await asyncio.wait_for(is_made.wait(), 10)
+        loops.append(tasks.create_task(desk.exports.keep_removing()))
+        left = "SELECT count(*) FROM export WHERE removed_at IS NULL AND expires_at IS NOT NULL"
+        async with asyncio.timeout(10):
+            while await desk.all(left) != [(0,)]:
+                await asyncio.sleep(0.01)
+        for loop in loops:
+            loop.cancel()

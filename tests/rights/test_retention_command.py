@@ -47,7 +47,20 @@ def test_a_run_does_what_is_due_at_that_time(
     assert run_retention(ours, datetime.now(UTC) + timedelta(days=31)) == 0
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM stripe_event").fetchone() == (0,)
+        log = "SELECT actor, action, (changes ->> 'count')::int > 0 FROM audit_log ORDER BY at"
+        assert connection.execute(log).fetchall()[1:] == [("operator", "retention.run", True)]
     assert "stripe_event" in capsys.readouterr().out
+
+
+def test_a_run_of_which_a_rule_failed_says_so(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE taken_down RENAME COLUMN created_at TO other")
+
+    assert run_retention(settings(tmp_path, database_url), None) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert ["taken_down", "failed", "delete"] in [line.split() for line in lines]
 
 
 def test_a_run_says_that_it_is_meant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from accounts.retention import RULES, Deed, Rule
 from core.engine.ids import first_id
-from core.engine.rules import BATCH, apply_rules, standings
+from core.engine.rules import BATCH, RuleFailed, apply_rules, standings
+from core.log import Event
 from storage.pool import Pool
 from tests.rights.full_account import fill, sign_up
 
@@ -162,6 +163,78 @@ async def test_what_another_process_deletes_is_not_waited_for(pool: Pool) -> Non
         assert (await apply_rules(pool, datetime.now(UTC)))[rule("stripe_event")] == 0
 
     assert (await apply_rules(pool, datetime.now(UTC)))[rule("stripe_event")] == 1
+
+
+async def test_who_an_erased_account_is_at_stripe_goes_with_its_last_payment(pool: Pool) -> None:
+    user, account = await sign_up(pool, "a@b.example", "A")
+    await fill(pool, account, user, "a@b.example", "A")
+    erased = "UPDATE account SET erased_at = %s WHERE account_id = %s"
+    old = "UPDATE payment SET created_at = now() - interval '8 years'"
+    now = datetime.now(UTC)
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE stripe_customer SET created_at = 'epoch'")
+        await connection.execute(erased.encode(), (now, account))
+    await apply_rules(pool, now)
+    assert await count(pool, "stripe_customer") == 1
+
+    async with pool.connection() as connection:
+        await connection.execute(erased.encode(), (None, account))
+        await connection.execute(old.encode())
+    await apply_rules(pool, now)
+    assert await count(pool, "payment") == 0
+    assert await count(pool, "stripe_customer") == 1  # it may pay again
+
+    async with pool.connection() as connection:
+        await connection.execute(erased.encode(), (now, account))
+    await apply_rules(pool, now)
+    assert await count(pool, "stripe_customer") == 0
+
+
+async def test_a_rule_that_fails_keeps_no_other_from_being_applied(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute("INSERT INTO stripe_event VALUES ('a', 'epoch', '', '')")
+        # Before that of Stripe's events.
+        await connection.execute("ALTER TABLE taken_down RENAME COLUMN created_at TO other")
+    told: list[Event] = []
+    done = await apply_rules(pool, datetime.now(UTC), told.append)
+
+    assert told == [RuleFailed("taken_down", "42703")]
+    assert rule("taken_down") not in done
+    assert done[rule("stripe_event")] == 1
+
+
+async def test_a_key_goes_32_days_after_it_was_revoked_or_expired(pool: Pool) -> None:
+    user, account = await sign_up(pool, "a@b.example", "A")
+    now = datetime.now(UTC)
+    ends = {
+        "works": (None, None),
+        "revoked": (now, None),
+        "expired": (None, now),
+        "with_budget": (None, now),
+        "rotated": (None, now),
+    }
+    keys = {name: uuid4() for name in ends}
+    async with pool.connection() as connection:
+        for name, (revoked, expires) in ends.items():
+            await connection.execute(
+                "INSERT INTO api_key (account_id, key_id, public_id, secret_hmac, name,"
+                " requests_per_minute, concurrency, revoked_at, expires_at, line_id)"
+                " VALUES (%s, %s, %s, sha256(%s), %s, 1, 1, %s, %s, %s)",
+                (account, keys[name], name, name.encode(), name, revoked, expires,
+                 keys["rotated"] if name == "works" else None),
+            )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO budget (account_id, budget_id, key_id, period, limit_micros,"
+            " alert_percents) VALUES (%s, gen_random_uuid(), %s, 'total', 1, '{}')",
+            (account, keys["with_budget"]),
+        )
+    await apply_rules(pool, now + 31 * DAY)
+    assert await count(pool, "api_key") == 5
+    await apply_rules(pool, now + 33 * DAY)
+
+    assert await count(pool, "api_key", "name IN ('works', 'with_budget', 'rotated')") == 3
+    assert await count(pool, "api_key") == 3
+    assert user is not None
 
 
 def test_ids_are_as_old_as_their_time() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 import pytest_asyncio
 
 from accounts.browsers import browser_of
@@ -140,6 +141,28 @@ async def test_an_archive_takes_a_verified_address(marie: Person) -> None:
         await connection.execute("UPDATE app_user SET email_verified_at = NULL")
 
     assert (await marie.refused("POST", EXPORTS, json={}))[0] == 403
+
+
+async def test_a_password_that_is_reset_meanwhile_keeps_the_account(
+    whole: Whole, marie: Person, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Passwords.is_right
+
+    async def slow(self: Passwords, password: str, known: str | None) -> bool:
+        found = await right(self, password, known)
+        async with pool.connection() as connection:
+            await connection.execute("DELETE FROM session WHERE user_id = %s", (marie.user,))
+        return found
+
+    monkeypatch.setattr(Passwords, "is_right", slow)
+    body = {"confirmation": "My account", "current_password": PASSWORD}
+
+    assert await marie.refused("POST", DELETE, json=body) == (401, "session_invalid")
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT deleting_at FROM account WHERE account_id = %s", (marie.account,)
+        )
+        assert await cursor.fetchone() == (None,)
 
 
 async def test_an_account_is_deleted_by_its_owner_who_types_its_name_and_proves_it(

@@ -29,6 +29,8 @@ from tests.travelling import (
     until_answered,
 )
 
+pytestmark = pytest.mark.prove
+
 
 @pytest.fixture(params=TRANSPORTS)
 async def journey(request: pytest.FixtureRequest, gateway: Gateway) -> AsyncIterator[Journey]:

@@ -14,6 +14,8 @@ from tests.journeying import BINDINGS, METHODS, Caller, Refused, RestWire, refus
 from tests.naming import ACCOUNTS, ELSEWHERE, Naming, namings, texts
 from tests.two_accounts import Stranger, TwoAccounts, two_accounts
 
+pytestmark = pytest.mark.prove
+
 ABSENT = {"NOT_FOUND", "GENERATION_NOT_FOUND", "ASSET_NOT_FOUND"}
 FILTERS = {
     *("ListBudgets.api_key", "ListUsage.api_keys", "SummarizeUsage.api_keys"),
@@ -102,10 +104,8 @@ def of_nobody(name: str) -> str:
 
 async def answer(caller: Caller, naming: Naming, name: str) -> Refused | dict[str, Any]:
     fields = naming.fields(name, OTHERS.get(naming.method.name, {}))
-    if naming.kind == "generations" and naming.method.name == "GetReceipt":
+    if naming.method.name == "GetReceipt":
         fields = {"name": f"{name}/receipt"}
-    if naming.field == "UpdateBudget.budget.api_key":
-        fields["budget"] |= {"name": of_nobody("budgets/0123456789abcdef0123456789abcde5")}  # type: ignore[operator]
     try:
         return await caller.ask(naming.method.name, **fields)
     except Refused as refusal:

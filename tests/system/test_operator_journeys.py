@@ -20,6 +20,8 @@ from tests.travelling import (
     until_answered,
 )
 
+pytestmark = pytest.mark.prove
+
 WHY = "a complaint"
 
 

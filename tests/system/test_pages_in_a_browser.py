@@ -176,7 +176,9 @@ async def test_a_person_signs_up_and_in_with_another_service(gateway: Gateway, t
     assert "not signed in" in await tab.text()
 
 
-async def test_settings_change_what_is_kept_and_delete_all_of_it(gateway: Gateway, tab: Tab) -> None:
+async def test_settings_change_what_is_kept_and_delete_all_of_it(
+    gateway: Gateway, tab: Tab
+) -> None:
     email = "edsger@people.example"
     await sign_up(tab, gateway, email)
     await tab.go(await mailed(gateway, email, "/verify-email"))

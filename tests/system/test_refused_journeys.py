@@ -10,6 +10,8 @@ from tests.fix_gateway import Gateway, running
 from tests.journeying import RestWire, asked_over_rest, refused_by
 from tests.travelling import OTHER, PASSWORD, TRANSPORTS, Journey, new_address, travelling
 
+pytestmark = pytest.mark.prove
+
 SESSION, CSRF = "__Host-reapi_session", "__Host-reapi_csrf"
 COOKIE = {"x-reapi-session": "cookie"}
 FORGED = "rs_" + "A" * 43
@@ -222,7 +224,6 @@ def guarded(shared_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -
         yield found
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_forms_wait_for_the_bot_check_where_there_is_one(
     guarded: Gateway, transport: str

@@ -50,12 +50,13 @@ async def test_somebody_signs_up_in_and_out_with_another_service(
 async def test_somebody_links_and_unlinks_an_identity(journey: Journey, service: str) -> None:
     person = await journey.arrive()
     await journey.is_at(service, **somebody())
-    asked = await journey.go(service, person.caller, purpose="PURPOSE_LINK")
+    proof = {"current_password": PASSWORD}
+    asked = await journey.go(service, person.caller, purpose="PURPOSE_LINK", **proof)
     linked = await person.ask("FinishOAuth", **asked)
     renewed = journey.person(linked["grant"])
     elsewhere = await journey.stranger.ask("FinishOAuth", **await journey.go(service))
     identities = (await renewed.ask("GetProfile"))["profile"]["identities"]
-    left = await renewed.ask("UnlinkIdentity", provider=service)
+    left = await renewed.ask("UnlinkIdentity", provider=service, **proof)
 
     assert await person.refused("GetProfile") == "SESSION_INVALID", "the token from before"
     assert journey.person(elsewhere["grant"]).account == person.account

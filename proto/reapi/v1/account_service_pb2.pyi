@@ -86,7 +86,7 @@ class SignOutResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class BeginOAuthRequest(_message.Message):
-    __slots__ = ("provider", "purpose", "redirect_uri", "age_confirmed", "accepted_policies", "invitation_token", "bot_check_token")
+    __slots__ = ("provider", "purpose", "redirect_uri", "age_confirmed", "accepted_policies", "invitation_token", "bot_check_token", "current_password")
     class Purpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PURPOSE_UNSPECIFIED: _ClassVar[BeginOAuthRequest.Purpose]
@@ -102,6 +102,7 @@ class BeginOAuthRequest(_message.Message):
     ACCEPTED_POLICIES_FIELD_NUMBER: _ClassVar[int]
     INVITATION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     BOT_CHECK_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     provider: str
     purpose: BeginOAuthRequest.Purpose
     redirect_uri: str
@@ -109,7 +110,8 @@ class BeginOAuthRequest(_message.Message):
     accepted_policies: _containers.RepeatedScalarFieldContainer[str]
     invitation_token: str
     bot_check_token: str
-    def __init__(self, provider: _Optional[str] = ..., purpose: _Optional[_Union[BeginOAuthRequest.Purpose, str]] = ..., redirect_uri: _Optional[str] = ..., age_confirmed: _Optional[bool] = ..., accepted_policies: _Optional[_Iterable[str]] = ..., invitation_token: _Optional[str] = ..., bot_check_token: _Optional[str] = ...) -> None: ...
+    current_password: str
+    def __init__(self, provider: _Optional[str] = ..., purpose: _Optional[_Union[BeginOAuthRequest.Purpose, str]] = ..., redirect_uri: _Optional[str] = ..., age_confirmed: _Optional[bool] = ..., accepted_policies: _Optional[_Iterable[str]] = ..., invitation_token: _Optional[str] = ..., bot_check_token: _Optional[str] = ..., current_password: _Optional[str] = ...) -> None: ...
 
 class BeginOAuthResponse(_message.Message):
     __slots__ = ("authorization_uri", "browser_token", "expire_time")
@@ -144,12 +146,14 @@ class FinishOAuthResponse(_message.Message):
     def __init__(self, grant: _Optional[_Union[_account_pb2.SessionGrant, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
 
 class UnlinkIdentityRequest(_message.Message):
-    __slots__ = ("provider", "request_id")
+    __slots__ = ("provider", "request_id", "current_password")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     provider: str
     request_id: str
-    def __init__(self, provider: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    current_password: str
+    def __init__(self, provider: _Optional[str] = ..., request_id: _Optional[str] = ..., current_password: _Optional[str] = ...) -> None: ...
 
 class UnlinkIdentityResponse(_message.Message):
     __slots__ = ("profile",)
