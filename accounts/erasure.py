@@ -112,7 +112,10 @@ async def begin_erasure(
         await end_sessions(connection, user)
     for person in people:
         # It names nobody: it outlives the rows that it is about.
-        draft = Letter(new_id(), Kind.ACCOUNT_ERASED, "", {"request": f"rights_requests/{id_.hex}"})
+        facts = {"request": f"rights_requests/{id_.hex}"}
+        if person.user_id not in leaving:
+            facts["stays"] = "yes"  # in an account of their own
+        draft = Letter(new_id(), Kind.ACCOUNT_ERASED, "", facts)
         await post(connection, vault, addressed(vault, draft, person))
     return id_
 

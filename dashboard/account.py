@@ -24,6 +24,10 @@ class AccountPages:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._people = AccountServiceStub(channel)
 
+    async def home(self, exchange: Exchange) -> None:
+        """GET /: the page of who is signed in, which sends others to sign in."""
+        await send_to(exchange, ACCOUNT)
+
     async def account(self, exchange: Exchange) -> None:
         """GET /account."""
         browser = BrowserSession(exchange, {})

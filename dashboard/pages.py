@@ -33,6 +33,7 @@ def pages(channel: grpc.aio.Channel) -> Added:
         *((method, path, handler) for path, handler in both for method in ("GET", "POST")),
         ("POST", f"{SIGN_IN}/{{provider}}", signing.elsewhere),
         ("GET", CALLBACK, signing.come_back),
+        ("GET", "/", account.home),
         ("GET", ACCOUNT, account.account),
         ("POST", f"{ACCOUNT}/verification", account.send_verification),
         ("POST", SIGN_OUT, account.sign_out),

@@ -114,7 +114,11 @@ def not_applied(
         if migration is None or migration.name != name:
             raise MigrationError(name, "was applied to this database, but there is no such file")
         if migration.sha256 != digest:
-            raise MigrationError(name, "was changed after it was applied")
+            raise MigrationError(
+                name,
+                "was changed after it was applied: start the release that applied it, or a new "
+                "database",
+            )
     missing = [migration for migration in migrations if migration.number not in applied]
     if missing and applied and missing[0].number < max(applied):
         raise MigrationError(missing[0].name, "was left out when later files were applied")

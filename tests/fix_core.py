@@ -17,10 +17,11 @@ from PIL import Image
 from accounts.memory import MemoryKey, MemoryLimits
 from billing.ledger import Credit
 from billing.memory import MemoryLedger
-from core.body import Body
+from core.body import Body, Secret
 from core.caller import Caller
 from core.catalog.entries import Catalogue
 from core.catalog.loader import embedded_files, load
+from core.client_network import Clients
 from core.engine.admission import Admission
 from core.engine.attempts import Attempts
 from core.engine.bookkeeping import Bookkeeper
@@ -63,7 +64,13 @@ from storage.memory_objects import MemoryStore
 
 KEY = "rk_live_good"
 PUBLIC_URL = "http://gateway.test"
-METADATA = (("authorization", f"Bearer {KEY}"), ("x-request-id", f"req_{7:032x}"))
+BRIDGE_TOKEN = "b" * 32
+METADATA = (
+    ("authorization", f"Bearer {KEY}"),
+    ("x-request-id", f"req_{7:032x}"),
+    ("x-reapi-bridge", BRIDGE_TOKEN),
+)
+"""As a bridge sends it, whose request ids are believed."""
 
 
 def png() -> bytes:
@@ -240,7 +247,8 @@ def build_core(
         ModelService=ModelService(known),
         BillingService=(BillingService(ledger), LedgerKeys(signer)),
     )
-    boundary = Boundary(gate, emitted.append, "ra_admin")
+    clients = Clients(Secret(BRIDGE_TOKEN))
+    boundary = Boundary(gate, emitted.append, "ra_admin", clients.whence)
     return TestCore(
         upstream,
         gate,

@@ -38,7 +38,7 @@ class Operator:
         """The text with its placeholders filled in."""
         words = {
             "operator": self.name or f"the operator of {self.url}",
-            "contact": self.contact or f"the contact form at {self.url}",
+            "contact": self.contact or f"whoever runs {self.url}",
             "url": self.url,
         }
         return _PLACEHOLDER.sub(lambda found: words[found[1]], markdown)

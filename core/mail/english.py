@@ -230,6 +230,17 @@ def _moment(text: str) -> str:
 
 
 def _account_erased(facts: Facts, _: Links) -> Content:
+    if "stays" in facts:
+        return Content(
+            "An account that you belonged to was deleted",
+            (
+                (
+                    "An owner of it deleted it with all that was in it, your keys for it too. "
+                    "Other accounts of yours, and how you sign in, are as they were."
+                ),
+                f"If you have questions, name this request: {line(facts['request'])}",
+            ),
+        )
     return Content(
         "Your account was deleted",
         (

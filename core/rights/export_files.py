@@ -6,6 +6,8 @@ Every table that the map of data says is exported has its file here, and no othe
 from collections.abc import Callable, Mapping
 from typing import Any, Final, LiteralString
 
+from accounts.invitation_store import ADDRESS as INVITED
+from accounts.oauth import ADDRESS as LINKED
 from accounts.people import ADDRESS, NAME
 from accounts.places import NAME_PURPOSE
 from core.engine.callback_urls import PURPOSE as CALLBACK
@@ -86,13 +88,13 @@ FILES: Final = (
     ExportFile(
         "invitations.json", "invitation",
         "t.invitation_id AS id, t.email_sealed AS email, t.role, t.created_at, t.expires_at",
-        sealed={"email": Sealed(ADDRESS, lambda row: (row["id"].bytes,))},
+        sealed={"email": Sealed(INVITED, lambda row: (row["id"].bytes,))},
     ),
     ExportFile(
         "identities.json", "oauth_identity",
         "t.user_id AS _user, t.provider, t.email_sealed AS email, t.linked_at",
         _MINE, "t.linked_at",
-        sealed={"email": Sealed(ADDRESS, _person)},
+        sealed={"email": Sealed(LINKED, _person)},
     ),
     ExportFile("consents.json", "consent",
                "t.id, t.subject, t.given, t.policy_version, t.created_at", _MINE),

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from psycopg import AsyncClientCursor, sql
@@ -22,10 +22,12 @@ from accounts.vault import Vault
 from core.engine.ids import new_id
 from core.engine.outputs import Store, asset_name, new_link
 from core.errors import GatewayError
+from core.log import Emit, Event
 from core.media import EXTENSIONS
 from core.rights.archive import Archive
 from core.rights.export_files import FILES, ExportFile
 from core.sealing import UnsealError
+from core.values import dataclass
 from storage.pool import AnyPool, StorageUnavailable
 
 LEASE_SECONDS: Final = 60.0
@@ -58,6 +60,15 @@ _PATIENCE: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFailed(Event):
+    """An archive could not be made: it is tried again, or given up."""
+
+    level: ClassVar[str] = "error"
+    error: str
+    tries: int
+
+
 class _Lost(Exception):
     """Another process has the archive now, or nobody is to have it any more."""
 
@@ -73,7 +84,10 @@ def new_base(export_id: UUID) -> str:
 class Exports:
     """Does what `accounts.exports.create` asked for."""
 
-    def __init__(self, pool: AnyPool, store: Store, vault: Vault) -> None:
+    def __init__(
+        self, pool: AnyPool, store: Store, vault: Vault, emit: Emit = lambda _: None
+    ) -> None:
+        self._emit = emit
         self._pool = pool
         self._store = store
         self._vault = vault
@@ -123,7 +137,8 @@ class Exports:
             archive = Archive(datetime.now(UTC))
             async with aclosing(self._pieces(work, archive)) as pieces:
                 await self._store.put_stream(work.path, pieces)
-        except (_Lost, OSError, UnsealError, GatewayError):
+        except (_Lost, OSError, UnsealError, GatewayError) as error:
+            self._emit(ExportFailed(type(error).__name__, work.tries))
             await self._give_up(work)
             return True
         async with self._pool.connection() as connection, connection.transaction():

@@ -33,7 +33,7 @@ def open_rights_room(
     emit: Emit,
 ) -> RightsRoom:
     """Open it; *close_pages* closes the payment pages of an account."""
-    exports = Exports(works.pool, works.store, ground.vault)
+    exports = Exports(works.pool, works.store, ground.vault, emit)
     erasures = Erasures(works.pool, works.store, exports.remove_all, emit, close_pages)
     return RightsRoom(
         (

@@ -30,6 +30,8 @@ from tests.operator.operated import (
 )
 from tests.webhooks.whole_core import Whole
 
+pytestmark = pytest.mark.prove
+
 pb: Any = admin_service_pb2
 ADDRESS = "ada@example.com"
 SECOND = 1.0

@@ -9,7 +9,9 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from accounts.addresses import address_digest
+from accounts.invitation_store import ADDRESS as INVITED
 from accounts.mail_queue import Kind, Letter, post
+from accounts.oauth import ADDRESS as LINKED
 from accounts.people import ADDRESS, NewPerson, create_person
 from accounts.places import NAME_PURPOSE
 from core.engine.callback_urls import PURPOSE as CALLBACK
@@ -93,7 +95,7 @@ def _values(made: Full) -> dict[str, Any]:
     digest, invitation = bytes(range(32)), uuid4()
     return {
         "account": account,
-        "invited": VAULT.seal(ADDRESS, "irene@radium.example", invitation.bytes),
+        "invited": VAULT.seal(INVITED, "irene@radium.example", invitation.bytes),
         "invitation": invitation,
         "user": made.user,
         "name": made.name,
@@ -109,6 +111,7 @@ def _values(made: Full) -> dict[str, Any]:
         "other": digest[::-1],
         "email_hmac": address_digest(VAULT, made.email),
         "email_sealed": VAULT.seal(ADDRESS, made.email, made.user.bytes),
+        "linked": VAULT.seal(LINKED, made.email, made.user.bytes),
         "link": LINK,
         "endpoint": endpoint,
         "url": VAULT.seal(ENDPOINT, "https://me.example/hook", account.bytes, endpoint.bytes, URL),
@@ -219,7 +222,7 @@ _ROWS: Final = (
     """INSERT INTO consent (user_id, id, subject, given, policy_version)
        VALUES (%(user)s, %(id2)s, 'terms', true, '2026-11-01')""",
     """INSERT INTO oauth_identity (provider, subject_hmac, user_id, email_sealed)
-       VALUES ('github', %(digest)s, %(user)s, %(email_sealed)s)""",
+       VALUES ('github', %(digest)s, %(user)s, %(linked)s)""",
     """INSERT INTO oauth_flow (state_hmac, browser_hmac, provider, user_id, sealed, expires_at)
        VALUES (%(digest)s, %(digest)s, 'google', %(user)s, %(digest)s, %(soon)s)""",
     """INSERT INTO person_token (token_hmac, user_id, purpose, email_hmac, expires_at)

@@ -1,5 +1,6 @@
 """Erasure of an account: what stops at once, what goes, what stays."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from psycopg import sql
 from accounts.data_map import PERMITTED, TABLES
 from accounts.data_words import Erase
 from accounts.erasure import NoSuchAccount, Wish, alone, begin_erasure
+from accounts.mail_queue import PURPOSE
 from core.engine.ids import new_id
 from core.rights.erasing import Erasures
 from core.rights.exporting import Exports
@@ -201,6 +203,12 @@ async def test_a_member_of_another_account_stays_a_person(house: House, full: Fu
 
     assert await house.all("SELECT user_id, deleting_at FROM app_user") == [(user, None)]
     assert await house.all("SELECT account_id FROM membership") == [(account,)]
+    mails = await house.all("SELECT mail_id, sealed FROM mail WHERE kind = 'account_erased'")
+    told = [json.loads(VAULT.open(PURPOSE, sealed, id_.bytes)) for id_, sealed in mails]
+    assert {letter["to"]: "stays" in letter["facts"] for letter in told} == {
+        "pierre@radium.example": True,  # it was not his account that was deleted
+        full.email: False,
+    }
 
 
 async def test_a_person_with_two_accounts_goes_with_the_second(house: House, full: Full) -> None:

@@ -16,6 +16,8 @@ from reapi.v1 import billing_service_pb2
 from reapi.v1.billing_service_pb2_grpc import BillingServiceStub
 from tests.role_processes import Role, running_role
 
+pytestmark = pytest.mark.prove
+
 TOKEN = "b" * 32
 HOME = "203.0.113.7"
 BALANCE = "/api/v1/balance"

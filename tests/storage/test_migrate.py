@@ -103,7 +103,11 @@ async def test_files_before_the_one_that_fails_stay_applied(
 @pytest.mark.parametrize(
     ("files", "without", "why"),
     [
-        ({"0001_one.sql": ONE + "-- more"}, [], "0001_one.sql: was changed after it was applied"),
+        (
+            {"0001_one.sql": ONE + "-- more"},
+            [],
+            "0001_one.sql: was changed after it was applied: start the release that applied it, or a new database",
+        ),
         ({}, ["0002_two.sql"], "0002_two.sql: was applied to this database, but"),
         ({"0002_renamed.sql": TWO}, ["0002_two.sql"], "0002_two.sql: was applied to this"),
         ({"0004_four.sql": ""}, [], "0004_four.sql: stands where number 0003 belongs"),

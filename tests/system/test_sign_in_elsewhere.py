@@ -10,6 +10,8 @@ import pytest
 from tests.fix_gateway import Gateway
 from tests.travelling import PASSWORD, TRANSPORTS, Journey, new_address, travelling
 
+pytestmark = pytest.mark.prove
+
 SERVICES = ("github", "google")
 
 
