@@ -21,7 +21,8 @@ def add_privacy(add: Callable[..., argparse.ArgumentParser]) -> None:
         "database, the bucket, logs, files and processes that can be reached from here "
         "(REAPI_HOME, REAPI_DATABASE_URL, REAPI_BUCKET_URL as the gateway has them). Exit code 0: "
         "nothing was found; 1: something was; 3: nothing could be searched. A demo with this "
-        "REAPI_HOME needs no option but --yes: its key is live. Use a key of an account that nobody else uses.",
+        "REAPI_HOME needs no option but --yes: its key is live. Use a key of an account that "
+        "nobody else uses.",
     )
     proving.add_argument("--rest", default="", metavar="URL", help="where REST is")
     proving.add_argument(
