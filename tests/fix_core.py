@@ -71,6 +71,7 @@ METADATA = (
     ("x-reapi-bridge", BRIDGE_TOKEN),
 )
 """As a bridge sends it, whose request ids are believed."""
+BRIDGES = Clients(Secret(BRIDGE_TOKEN))
 
 
 def png() -> bytes:
@@ -247,8 +248,7 @@ def build_core(
         ModelService=ModelService(known),
         BillingService=(BillingService(ledger), LedgerKeys(signer)),
     )
-    clients = Clients(Secret(BRIDGE_TOKEN))
-    boundary = Boundary(gate, emitted.append, "ra_admin", clients.whence)
+    boundary = Boundary(gate, emitted.append, "ra_admin", BRIDGES.whence)
     return TestCore(
         upstream,
         gate,
