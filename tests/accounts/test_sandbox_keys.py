@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from core.engine.sandbox import PREFIX, Sandbox, SandboxDown
 from core.errors import GatewayError, Reason
 from gateway.sandbox import SandboxSimulator
 from tests.webhooks.whole_core import Whole, whole_core
+
+pytestmark = pytest.mark.prove
 
 KEYS = "/api/v1/api_keys"
 IMAGES = "/v1/images/generations"

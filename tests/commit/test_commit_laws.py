@@ -26,6 +26,8 @@ from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse, partic
 from tests.ledger_machine import laws
 from tests.prove_options import Counts
 
+pytestmark = pytest.mark.prove
+
 CONCURRENCY = 4
 
 

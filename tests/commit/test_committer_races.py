@@ -18,6 +18,8 @@ from tests.fix_commit import Customer, PostgresHouse
 from tests.fix_commit_client import IMAGE, Plan, plan, word
 from tests.prove_options import Counts
 
+pytestmark = pytest.mark.prove
+
 HOME = Path(__file__).parents[2]
 
 

@@ -21,6 +21,8 @@ from core.providers.wire import Reply
 from tests.providers.every_tape import tapes
 from tests.providers.job_tape import JobTape
 
+pytestmark = pytest.mark.prove
+
 TAPES = tapes(JobTape)
 CREDENTIAL = "key-never-shown"
 CALLBACK = "https://gateway.example/callbacks/unguessable"

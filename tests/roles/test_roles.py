@@ -25,6 +25,8 @@ from tests.processes import is_alive
 from tests.role_processes import Role, launch, running_role
 from tests.traffic import traffic
 
+pytestmark = pytest.mark.prove
+
 certificates = pytest.importorskip(
     "tests.certificates", reason="makes certificates", exc_type=ImportError
 )

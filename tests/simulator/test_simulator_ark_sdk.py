@@ -13,6 +13,8 @@ from PIL import Image
 
 from simulator import Fault, Knobs, Simulator
 
+pytestmark = pytest.mark.prove
+
 SEEDREAM = "seedream-5-0-260128"
 SEEDANCE = "dreamina-seedance-2-0-260128"
 TEXT = [{"type": "text", "text": "a fox"}]

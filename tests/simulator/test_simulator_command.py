@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+pytestmark = pytest.mark.prove
+
 LIMIT = 20.0
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 
+pytestmark = pytest.mark.prove
+
 NAME, KEY = "dashscope-a", "sk-sim-dashscope-0123456789"
 T2V = "happyhorse-1.0-t2v"
 FAST = Knobs(queue_ms=0, run_ms=0)

@@ -14,6 +14,8 @@ from PIL import Image
 
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 
+pytestmark = pytest.mark.prove
+
 fal_client = pytest.importorskip("fal_client")
 
 KEY = "fal-sim-0123456789abcdef:secret"

@@ -21,9 +21,12 @@ PRO, FLASH, OLD = "gemini-3-pro-image", "gemini-3.1-flash-image", "gemini-2.5-fl
 Client = genai.client.AsyncClient
 
 # The SDK derives a class from aiohttp's session, which aiohttp warns of.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Inheritance class AiohttpClientSession from ClientSession:DeprecationWarning"
-)
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.filterwarnings(
+        "ignore:Inheritance class AiohttpClientSession from ClientSession:DeprecationWarning"
+    ),
+]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from PIL import Image
 
 from simulator import Fault, Simulator
 
+pytestmark = pytest.mark.prove
+
 
 @pytest.fixture
 async def client(

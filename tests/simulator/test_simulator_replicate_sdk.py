@@ -15,6 +15,8 @@ from PIL import Image
 
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 
+pytestmark = pytest.mark.prove
+
 replicate = pytest.importorskip("replicate")
 errors = pytest.importorskip("replicate.exceptions")
 standard = pytest.importorskip("standardwebhooks")

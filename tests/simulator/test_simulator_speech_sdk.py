@@ -17,6 +17,8 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI
 from simulator import Fault, SimulatedChannel, Simulator
 from tests.sounds import FORMATS, assert_sounds
 
+pytestmark = pytest.mark.prove
+
 KEYS = {
     "openai": "sk-sim-speech-0123456789",
     "elevenlabs": "el-sim-0123456789",

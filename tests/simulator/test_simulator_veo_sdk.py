@@ -24,10 +24,13 @@ AT_ONCE = Knobs(queue_ms=0, run_ms=0)
 Client = genai.client.AsyncClient
 
 # The SDK derives a class from aiohttp's session, which aiohttp warns of.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Inheritance class AiohttpClientSession from ClientSession:DeprecationWarning",
-    "ignore:.*generate_videos.*",
-)
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.filterwarnings(
+        "ignore:Inheritance class AiohttpClientSession from ClientSession:DeprecationWarning",
+        "ignore:.*generate_videos.*",
+    ),
+]
 
 
 @pytest.fixture

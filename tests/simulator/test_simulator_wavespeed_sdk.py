@@ -13,6 +13,8 @@ from wavespeed import Client
 
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 
+pytestmark = pytest.mark.prove
+
 KEY = "wavespeed-simulated-key"
 IMAGE = "google/nano-banana-pro/text-to-image"
 VIDEO = "bytedance/seedance-2.0/text-to-video"

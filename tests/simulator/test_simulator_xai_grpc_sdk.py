@@ -24,6 +24,8 @@ from xai_sdk.video import VideoGenerationError
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 from tests.films import film
 
+pytestmark = pytest.mark.prove
+
 NAME, KEY = "xai-a", "xai-simulated-key-0123456789"
 IMAGE, VIDEO, FRAMES = "grok-imagine-image", "grok-imagine-video", "grok-imagine-video-1.5"
 AT_ONCE = Knobs(queue_ms=0, run_ms=0)

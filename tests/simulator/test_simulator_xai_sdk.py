@@ -15,6 +15,8 @@ from PIL import Image
 from simulator import Fault, Knobs, SimulatedChannel, Simulator
 from tests.films import film
 
+pytestmark = pytest.mark.prove
+
 NAME, KEY = "xai-a", "xai-simulated-key-0123456789"
 FAST = Knobs(queue_ms=0, run_ms=0)
 IMAGE, VIDEO = "grok-imagine-image", "grok-imagine-video"

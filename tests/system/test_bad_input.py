@@ -20,6 +20,8 @@ from tests.fix_gateway import running
 from tests.malformed import EDITS, GENERATIONS, GOOD, KEY_MARK, malformed, posted, request
 from tests.patience import wait_until
 
+pytestmark = pytest.mark.prove
+
 PATIENCE_SECONDS = 30
 """A caller who waits longer has been hung."""
 ANSWER_SECONDS = 0.2

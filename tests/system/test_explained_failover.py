@@ -9,6 +9,8 @@ import pytest
 
 from tests.fix_gateway import ROOT
 
+pytestmark = pytest.mark.prove
+
 MODEL, FIRST, SECOND = "seedream-5.0-lite", "seedream-a", "seedream-b"
 SECONDS = 20.0
 CANARY = "a lighthouse called canary 4711"

@@ -11,6 +11,8 @@ from tests.fix_fleet import FAULTS, HANGS, PRICE, STREAM_FAULTS, TIMED_SAMPLES
 from tests.prove_options import percentile
 from tests.traffic import traffic
 
+pytestmark = pytest.mark.prove
+
 IN_THE_SUITE = 20
 AT_ONCE = 16
 DEADLINE_SECONDS = 5

@@ -17,6 +17,8 @@ from tests.job_fleet import (
     videos_of,
 )
 
+pytestmark = pytest.mark.prove
+
 SLA_SECONDS = 4
 MARGIN_SECONDS = 4
 """How much later than its deadline a job may be given up here."""

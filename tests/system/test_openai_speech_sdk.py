@@ -13,6 +13,8 @@ from openai import OpenAI
 from tests.patience import wait_until
 from tests.sounds import FORMATS, assert_sounds
 
+pytestmark = pytest.mark.prove
+
 MODEL = "gpt-4o-mini-tts"
 CHANNELS = ("speech-a", "speech-b", "speech-c")
 TEXT = "The quick brown fox jumps over the lazy dog, and then it sleeps."

@@ -13,7 +13,10 @@ from PIL import Image
 
 from tests.patience import wait_until
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning"),
+]
 
 MODEL = "seedance-2.0"
 CHANNELS = ("seedance-a", "seedance-b")

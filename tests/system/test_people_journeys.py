@@ -12,6 +12,8 @@ import pytest
 from tests.fix_gateway import ROOT, Gateway
 from tests.travelling import OTHER, PASSWORD, TRANSPORTS, Journey, new_address, travelling
 
+pytestmark = pytest.mark.prove
+
 
 @pytest.fixture(params=TRANSPORTS)
 async def journey(request: pytest.FixtureRequest, gateway: Gateway) -> AsyncIterator[Journey]:

@@ -10,6 +10,8 @@ from tests.books import assert_right, number
 from tests.fix_fleet import CREDENTIAL, running_upstreams
 from tests.fix_gateway import running
 
+pytestmark = pytest.mark.prove
+
 GEMINI, HEDGED = "shards", "hedged"
 LIKE = {GEMINI: "gemini-3.1-flash-image", HEDGED: "gpt-image-2"}
 PRICES = {GEMINI: 84, HEDGED: 7}

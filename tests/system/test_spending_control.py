@@ -11,6 +11,8 @@ from openai import OpenAI
 from tests import books
 from tests.traffic import traffic
 
+pytestmark = pytest.mark.prove
+
 PRICE = 7
 MICROS = PRICE * 1000
 BUSY_MS = 300
