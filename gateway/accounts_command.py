@@ -62,7 +62,7 @@ def change(env: Mapping[str, str], core: str, command: str, id_: str, reason: st
             )
             return
         await gateway.ask("ResumeAccount", pb.ResumeAccountRequest(**asked))
-        print("resumed: its keys work again, and its members may sign in")
+        print("resumed: within a second its keys work again, and its members may sign in")
 
     return run_as_operator(work, env, core)
 

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.fix_fleet import ROOT
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.prove
 
@@ -32,6 +34,11 @@ def reapi(gateway):
     return run
 
 
+def heard(done: Callable[[], bool]) -> None:
+    """Processes hear of it within a second; the machine may be busy."""
+    wait_until(done, 3)
+
+
 def test_an_account_is_found_suspended_resumed_and_erased(gateway, reapi) -> None:
     id_, key = gateway.account()
     (found,) = json.loads(reapi("accounts", "list", key.split("_")[2], "--json").stdout)
@@ -42,14 +49,14 @@ def test_an_account_is_found_suspended_resumed_and_erased(gateway, reapi) -> Non
         return httpx.get(url, headers=gateway.headers(key), timeout=20).status_code
 
     assert reapi("accounts", "suspend", id_, "--reason", "spam").stdout.startswith("suspended")
-    assert status() == 403
+    heard(lambda: status() == 403)
     assert reapi("accounts", "resume", id_).stdout.startswith("resumed")
-    assert status() == 200
+    heard(lambda: status() == 200)
     assert "--yes" in reapi("accounts", "erase", id_).stderr
     assert status() == 200
     erased = reapi("accounts", "erase", id_, "--yes")
     assert "rights_requests/" in erased.stdout, erased.stderr
-    assert status() in (401, 403)
+    heard(lambda: status() in (401, 403))
     lines = reapi("audit", "--limit", "2").stdout.splitlines()
     assert "account.erase" in lines[1]
     assert id_ not in lines[1]
@@ -69,7 +76,7 @@ def test_an_output_is_taken_down_by_a_link_that_no_list_of_processes_shows(gatew
 
     assert done.stdout.startswith("output 0 of generations/"), done.stderr
     assert httpx.get(uri, timeout=20).status_code == 404
-    (entry,) = json.loads(reapi("audit", "--action", "asset.take_down", "--json").stdout)
+    entry, *_ = json.loads(reapi("audit", "--action", "asset.take_down", "--json").stdout)
     assert (entry["reason"], entry["changes"]) == ("reported", {"output_index": "0"})
 
 
