@@ -1,5 +1,6 @@
 """Networks as places that somebody tries something from. Pure."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_network
 from typing import Final
 
@@ -12,6 +13,7 @@ NOWHERE: Final = "nowhere"
 """Who is counted where nothing tells callers apart, as behind a Unix socket: all of them as one."""
 
 
+@lru_cache(maxsize=4_096)  # every call asks it, and most callers call again
 def network_of(address: str) -> str:
     """The network that the IP *address* stands for: itself, or an IPv6 site; empty: unknown."""
     found = read_address(address)

@@ -92,6 +92,11 @@ def current_browser() -> Browser:
     return browser_of(_user_agent.get())
 
 
+def identified(caller: Caller) -> None:
+    """Say who makes the call that was entered."""
+    _current.set(caller)
+
+
 def enter_call(
     caller: Caller, request_id: str, network: str = "", user_agent: str = "", subject: str = ""
 ) -> None:

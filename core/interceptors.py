@@ -19,7 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc import aio
 
-from core.caller import NOBODY, OPERATOR, Caller, Whence, enter_call
+from core.caller import NOBODY, OPERATOR, Caller, Whence, enter_call, identified
 from core.errors import GatewayError, Reason
 from core.log import CallEnded, Emit, defect
 from core.permissions import OPEN, OPTIONAL, permit
@@ -118,7 +118,7 @@ class Boundary(aio.ServerInterceptor):
                 request_id = _request_id(metadata, whence)
                 place = (whence.address, whence.user_agent, whence.subject)
                 enter_call(NOBODY, request_id, *place)  # a key may be tied to networks
-                enter_call(await self._identify(method, token), request_id, *place)
+                identified(await self._identify(method, token))
                 if unary and context.time_remaining() is None:
                     async with asyncio.timeout(UNARY_SECONDS):
                         return await behaviour(request, context)
