@@ -189,7 +189,7 @@ TABLES: Final = (
         "transfer",
         "the ledger: amount, kind, time, random ids; nothing says what a hold was for",
         BOOKS,
-        "kind debit credit",
+        "kind",
         Erase.KEEP,
         file="ledger.csv",
     ),

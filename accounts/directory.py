@@ -49,9 +49,9 @@ class KeyRow:
     expires_at: datetime | None
     suspended: bool
     """The account may not use it."""
-    scopes: Sequence[str]
+    scopes: frozenset[str]
     """What it may do; empty: everything."""
-    allowed_models: Sequence[str]
+    allowed_models: frozenset[str]
     """Which it may use, by id, as `accounts.granting.both` says; empty: all."""
     allowed_networks: Sequence[Network]
     """From which it works; empty: all."""
@@ -63,7 +63,8 @@ class KeyRow:
     @classmethod
     def read(cls, row: Sequence[Any]) -> "KeyRow":
         """From a row of the statement above: of the key, and of its account."""
-        return cls(*(*row[:8], both(row[8], row[9]), *row[10:]))
+        models = frozenset(both(row[8], row[9]))
+        return cls(*(*row[:7], frozenset(row[7]), models, *row[10:]))
 
 
 class KeyDirectory:
@@ -76,12 +77,17 @@ class KeyDirectory:
         self._reading: dict[str, asyncio.Task[KeyRow | None]] = {}
         self._proved_at = float("-inf")
 
+    def known(self, public_id: str) -> KeyRow | None:
+        """The row, where it was read before and can be trusted."""
+        if self._clock() - self._proved_at <= TRUST_SECONDS:
+            return self._rows.get(public_id)
+        return None
+
     async def find(self, public_id: str) -> KeyRow | None:
         """The row, or None when there is no such key. Raises what the pool raises."""
-        if self._clock() - self._proved_at <= TRUST_SECONDS:
-            row = self._rows.get(public_id)
-            if row is not None:
-                return row
+        row = self.known(public_id)
+        if row is not None:
+            return row
         task = self._reading.get(public_id)
         if task is None:
             task = asyncio.create_task(self._read(public_id))

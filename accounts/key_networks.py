@@ -1,6 +1,7 @@
 """The networks that a key works from: read, shown, and whether an address is in them. Pure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -60,6 +61,7 @@ def read_address(text: str) -> Address | None:
     return address
 
 
+@lru_cache(maxsize=4_096)  # every call asks it, and most callers call again
 def address_text(text: str) -> str:
     """That address as PostgreSQL's `inet` takes it; empty: it is none."""
     address = read_address(text)

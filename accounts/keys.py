@@ -4,15 +4,19 @@ The public id finds the row; the secret is stored only as a keyed digest; the ch
 a typo be refused without asking the database, and lets secret scanners be sure.
 """
 
+import re
 import zlib
 from dataclasses import dataclass, field
 
 PUBLIC_BYTES = 8
 SECRET_BYTES = 24
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
-_LETTERS = frozenset(_ALPHABET)
 _PUBLIC_LENGTH = 12
 _SECRET_LENGTH = 34
+_KEY = re.compile(
+    rf"(rk_(live|test)_([{_ALPHABET}]{{{_PUBLIC_LENGTH}}})_([{_ALPHABET}]{{{_SECRET_LENGTH}}}))"
+    r"_([0-9a-f]{8})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +45,13 @@ def make_key(random: bytes, *, sandbox: bool = False) -> KeyText:
 
 def parse_key(text: str) -> KeyText | None:
     """Take a key apart; None when it is not one, or was mistyped."""
-    head, _, checksum = text.rpartition("_")
-    parts = head.split("_")
-    if len(parts) != 4 or parts[0] != "rk" or parts[1] not in ("live", "test"):
+    found = _KEY.fullmatch(text)
+    if found is None:
         return None
-    public_id, secret = parts[2:]
-    if len(public_id) != _PUBLIC_LENGTH or len(secret) != _SECRET_LENGTH:
-        return None
-    if not _LETTERS.issuperset(public_id) or not _LETTERS.issuperset(secret):
-        return None
+    head, mode, public_id, secret, checksum = found.groups()
     if _checksum(head) != checksum:
         return None
-    return KeyText(public_id, secret, parts[1] == "test")
+    return KeyText(public_id, secret, mode == "test")
 
 
 def _checksum(head: str) -> str:

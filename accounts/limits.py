@@ -1,13 +1,13 @@
 """What a key may do: requests a minute and requests at once, exact across processes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
+class KeyUse(NamedTuple):
     """One request on a key: counts against its rate and takes one of its slots."""
 
     account_id: UUID
@@ -16,16 +16,14 @@ class KeyUse:
     """What it asks for; empty where that is no model, which every key may."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRelease:
+class KeyRelease(NamedTuple):
     """Gives the slot back; goes with the end of the generation."""
 
     account_id: UUID
     key_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """What is left of a key's rate after this request: the `x-ratelimit-*` headers."""
 
     limit: int
@@ -86,6 +84,8 @@ MINUTE_US = 60_000_000
 class KeyState:
     """A key's counters and limits, as a commit sees them."""
 
+    account_id: UUID
+    key_id: UUID
     tat_us: int
     """When the requests taken so far would have ended, had they come one by one (GCRA)."""
     in_flight: int
@@ -94,6 +94,7 @@ class KeyState:
     problem: KeyProblem | None = None
     allowed_models: tuple[str, ...] = ()
     """Empty: all of them."""
+    is_changed: bool = False
 
 
 class LimitsBook:
@@ -103,10 +104,15 @@ class LimitsBook:
     minute's worth of intervals may be taken at once; one more fits after each interval.
     """
 
-    def __init__(self, keys: Mapping[tuple[UUID, UUID], KeyState], now_us: int) -> None:
-        self.keys = keys
-        self.changed: set[tuple[UUID, UUID]] = set()
+    def __init__(self, keys: Iterable[KeyState], now_us: int) -> None:
+        # By numbers: hashing a UUID is a call of Python.
+        self._keys = {(key.account_id.int, key.key_id.int): key for key in keys}
         self._now_us = now_us
+
+    @property
+    def changed(self) -> Sequence[KeyState]:
+        """The keys whose counters are others now."""
+        return [key for key in self._keys.values() if key.is_changed]
 
     def recalls(self, part: KeyUse | KeyRelease) -> bool:  # noqa: ARG002 (nothing is remembered)
         """Never: the parts that a use or a release travels with are recognised."""
@@ -115,13 +121,13 @@ class LimitsBook:
     def recall(self, part: KeyUse | KeyRelease) -> Allowance | None:
         if isinstance(part, KeyRelease):
             return None
-        key = self.keys.get((part.account_id, part.key_id))
+        key = self._key(part)
         return None if key is None else self._allowance(key)
 
     def refusal(self, part: KeyUse | KeyRelease) -> LimitsRefusal | None:
         if isinstance(part, KeyRelease):
             return None
-        key = self.keys.get((part.account_id, part.key_id))
+        key = self._key(part)
         if key is None:
             return KeyRefused(KeyProblem.UNKNOWN)
         if key.problem is not None:
@@ -140,19 +146,21 @@ class LimitsBook:
         """A refused use takes nothing."""
 
     def take(self, part: KeyUse | KeyRelease) -> Allowance | None:
-        name = (part.account_id, part.key_id)
+        key = self._key(part)
         if isinstance(part, KeyRelease):
-            key = self.keys.get(name)
             # An operator may have deleted the key or reset its counter: no money hangs on it.
             if key is not None and key.in_flight > 0:
                 key.in_flight -= 1
-                self.changed.add(name)
+                key.is_changed = True
             return None
-        key = self.keys[name]
+        assert key is not None  # else it was refused
         key.tat_us = max(key.tat_us, self._now_us) + MINUTE_US // key.requests_per_minute
         key.in_flight += 1
-        self.changed.add(name)
+        key.is_changed = True
         return self._allowance(key)
+
+    def _key(self, part: KeyUse | KeyRelease) -> KeyState | None:
+        return self._keys.get((part.account_id.int, part.key_id.int))
 
     def _taken_us(self, key: KeyState) -> int:
         """How much of the minute is taken now."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from accounts.granting import both
 from accounts.limits import KeyRelease, KeyState, KeyUse, LimitsBook, key_problem
@@ -40,21 +39,20 @@ class LimitsSql:
 
     def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> LimitsBook:
         (found,) = rows
-        keys: dict[tuple[UUID, UUID], KeyState] = {}
+        keys: list[KeyState] = []
         for account, key, tat, in_flight, rate, slots, revoked, expires, stopped, *models in found:
             problem = key_problem(revoked, expires, stopped, now_us)
             allowed = tuple(both(*models))
-            keys[account, key] = KeyState(tat, in_flight, rate, slots, problem, allowed)
+            keys.append(KeyState(account, key, tat, in_flight, rate, slots, problem, allowed))
         return LimitsBook(keys, now_us)
 
     def writes(self, book: LimitsBook) -> Sequence[tuple[str, tuple[Any, ...]]]:
-        if not book.changed:
+        keys = book.changed
+        if not keys:
             return []
-        names = list(book.changed)
-        keys = [book.keys[name] for name in names]
         columns = (
-            [name[0] for name in names],
-            [name[1] for name in names],
+            [key.account_id for key in keys],
+            [key.key_id for key in keys],
             [key.tat_us for key in keys],
             [key.in_flight for key in keys],
         )

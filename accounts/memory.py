@@ -35,22 +35,21 @@ class MemoryLimits:
 
     def book(self, parts: Sequence[KeyUse | KeyRelease], now_us: int) -> LimitsBook:
         names = {(part.account_id, part.key_id) for part in parts}
-        found = {name: self.keys[name] for name in names if name in self.keys}
-        return LimitsBook(
-            {name: self._state(name[0], key, now_us) for name, key in found.items()}, now_us
-        )
+        return LimitsBook([self._state(*name, now_us) for name in names & self.keys.keys()], now_us)
 
     def apply(self, book: LimitsBook) -> None:
-        for name in book.changed:
-            state = book.keys[name]
+        for state in book.changed:
+            name = (state.account_id, state.key_id)
             self.keys[name] = replace(
                 self.keys[name], tat_us=state.tat_us, in_flight=state.in_flight
             )
 
-    def _state(self, account_id: UUID, key: MemoryKey, now_us: int) -> KeyState:
+    def _state(self, account_id: UUID, key_id: UUID, now_us: int) -> KeyState:
+        key = self.keys[account_id, key_id]
         problem = key_problem(
             key.revoked_us, key.expires_us, self.suspended.get(account_id), now_us
         )
         limits = (key.requests_per_minute, key.concurrency)
         models = tuple(both(key.allowed_models, self.models.get(account_id, ())))
-        return KeyState(key.tat_us, key.in_flight, *limits, problem, models)
+        counters = (key.tat_us, key.in_flight)
+        return KeyState(account_id, key_id, *counters, *limits, problem, models)

@@ -1,6 +1,7 @@
 """Decides which holds, settles, voids, credits and clawbacks the balances allow. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from billing.budgets import BudgetBook
@@ -31,7 +32,8 @@ from billing.ledger import (
 )
 
 _Key = tuple[int, int]
-"""A transfer's name as numbers: a book is asked a lot, and hashing a UUID is a call of Python."""
+"""A transfer's name as numbers: a book is asked a lot, and hashing a UUID is a call of Python.
+(So is an account's.)"""
 
 _CREDITS = {
     (OperatorBook.PROMOTIONAL, False): "grant",
@@ -39,6 +41,15 @@ _CREDITS = {
     (OperatorBook.CASH, False): "payment",
 }
 _LOSSES = {OperatorBook.RISK: "risk_loss", OperatorBook.HEDGE_LOSS: "hedge_loss"}
+
+
+@dataclass(slots=True)
+class _Account:
+    """What one account has now."""
+
+    id: UUID
+    balance: Balance
+    is_changed: bool = False
 
 
 class LedgerBook:
@@ -55,14 +66,18 @@ class LedgerBook:
         transfers: Iterable[Transfer],
         budgets: BudgetBook | None = None,
     ) -> None:
-        self.balances = dict(balances)
-        self.changed: set[UUID] = set()
         self.written: list[Transfer] = []
         self.budgets = budgets
+        self._accounts = {id_.int: _Account(id_, balance) for id_, balance in balances.items()}
         self._transfers: dict[_Key, Transfer] = {}
         self._resolutions: dict[_Key, Transfer] = {}
         for transfer in transfers:
             self._remember(transfer)
+
+    @property
+    def changed(self) -> Mapping[UUID, Balance]:
+        """What the accounts have whose balance is another now."""
+        return {each.id: each.balance for each in self._accounts.values() if each.is_changed}
 
     def recalls(self, part: LedgerPart) -> bool:
         known = self._transfers.get((part.account_id.int, part.transfer_id.int))
@@ -75,17 +90,17 @@ class LedgerBook:
             case Loss():
                 return None
             case _:
-                return self.balances[part.account_id]
+                return self._accounts[part.account_id.int].balance
 
     def refusal(self, part: LedgerPart) -> LedgerRefusal | None:
-        balance = self.balances.get(part.account_id)
-        if balance is None:
+        account = self._accounts.get(part.account_id.int)
+        if account is None:
             return AccountUnknown(part.account_id)
         if (part.account_id.int, part.transfer_id.int) in self._transfers:
             return TransferMismatch(part.transfer_id)
         match part:
             case Hold():
-                return self._spending_refusal(part, balance)
+                return self._spending_refusal(part, account.balance)
             case Settle(hold_id=hold_id) | Void(hold_id=hold_id):
                 return self._hold_refusal(part.account_id, hold_id)
             case _:
@@ -111,7 +126,7 @@ class LedgerBook:
         self._write(self._row(part, amount))
         if self.budgets is not None and part.key_id is not None and amount:
             self.budgets.hold(part.account_id, part.key_id, part.transfer_id, amount)
-        had = self.balances[part.account_id]
+        had = self._accounts[part.account_id.int].balance
         held = had.held_micros + amount
         return self._set(part, Balance(had.posted_micros, held, had.debt_micros))
 
@@ -123,7 +138,7 @@ class LedgerBook:
             self._derive(part, OVERRUN, "overrun", resolved.overrun_micros)
         if self.budgets is not None:
             self.budgets.resolve(part.account_id, part.hold_id, held, charged)
-        had = self.balances[part.account_id]
+        had = self._accounts[part.account_id.int].balance
         self._set(
             part,
             Balance(had.posted_micros - charged, had.held_micros - held, had.debt_micros),
@@ -132,7 +147,7 @@ class LedgerBook:
 
     def _claw_back(self, part: Clawback) -> Balance:
         """Take what is available; the account owes the rest."""
-        had = self.balances[part.account_id]
+        had = self._accounts[part.account_id.int].balance
         taken = min(part.amount_micros, had.available_micros)
         owed = part.amount_micros - taken
         # Even where it is 0: the row under the part's own id says that it was done.
@@ -143,7 +158,7 @@ class LedgerBook:
         return self._set(part, Balance(posted, had.held_micros, had.debt_micros + owed))
 
     def _add(self, part: LedgerPart, amount: int) -> Balance:
-        had = self.balances[part.account_id]
+        had = self._accounts[part.account_id.int].balance
         return self._set(
             part, Balance(had.posted_micros + amount, had.held_micros, had.debt_micros)
         )
@@ -156,8 +171,8 @@ class LedgerBook:
             posted, debt = balance.posted_micros - repaid, balance.debt_micros - repaid
             balance = Balance(posted, balance.held_micros, debt)
         assert 0 <= balance.held_micros <= balance.posted_micros
-        self.balances[part.account_id] = balance
-        self.changed.add(part.account_id)
+        account = self._accounts[part.account_id.int]
+        account.balance, account.is_changed = balance, True
         return balance
 
     def _derive(self, part: LedgerPart, number: int, kind: str, amount: int) -> None:
@@ -224,21 +239,21 @@ class LedgerBook:
 
     def _row(self, part: LedgerPart, amount: int) -> Transfer:
         """The row under the part's own id; *amount* is what it takes, gives or, of a hold, held."""
-        name = (part.account_id, part.transfer_id)
+        account_id, id_ = part.account_id, part.transfer_id
         match part:
             case Hold():
-                return Transfer(*name, "hold", amount)
+                return Transfer(account_id, id_, "hold", amount)
             case Settle(hold_id=hold_id):
                 charged = min(part.amount_micros, amount)
-                return Transfer(*name, "settle", charged, hold_id, amount)
+                return Transfer(account_id, id_, "settle", charged, hold_id, amount)
             case Void(hold_id=hold_id):
-                return Transfer(*name, "void", amount, hold_id, amount)
+                return Transfer(account_id, id_, "void", amount, hold_id, amount)
             case Credit():
                 kind = _CREDITS[part.source, part.is_promotion]
-                return Transfer(*name, kind, amount)
+                return Transfer(account_id, id_, kind, amount)
             case Clawback():
-                return Transfer(*name, "refund", amount)
+                return Transfer(account_id, id_, "refund", amount)
             case Reinstatement():
-                return Transfer(*name, "reinstatement", amount)
+                return Transfer(account_id, id_, "reinstatement", amount)
             case Loss():
-                return Transfer(*name, _LOSSES[part.book], amount)
+                return Transfer(account_id, id_, _LOSSES[part.book], amount)

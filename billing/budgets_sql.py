@@ -8,10 +8,18 @@ from billing.budgets import Budget, BudgetBook, BudgetHold, Period
 
 Statement = tuple[str, tuple[Any, ...]]
 
+_LOCK_BUDGETS = """
+SELECT b.account_id, b.budget_id, b.key_id, b.period, b.limit_micros, b.spent_micros,
+       b.held_micros, b.period_start, NULL::uuid, NULL::timestamptz
+  FROM budget b
+ WHERE b.account_id = ANY ($1::uuid[])
+ ORDER BY b.account_id, b.budget_id
+   FOR NO KEY UPDATE
+"""
 # All budgets of the accounts, each once for every hold to be resolved that counts against it: one
 # look into an index where there are none. A hold's row may be as old as the wait for the lock; then
 # its transfer, which is read later, says what has become of it.
-_LOCK_BUDGETS = """
+_LOCK_COUNTING = """
 SELECT b.account_id, b.budget_id, b.key_id, b.period, b.limit_micros, b.spent_micros,
        b.held_micros, b.period_start, h.hold_id, h.period_start
   FROM budget b
@@ -30,7 +38,7 @@ UPDATE budget b
 """
 _OPEN_HOLDS = """
 INSERT INTO budget_hold (account_id, budget_id, hold_id, period_start)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[])
+SELECT x.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) AS x
 """
 _CLOSE_HOLDS = """
 DELETE FROM budget_hold h
@@ -41,7 +49,7 @@ DELETE FROM budget_hold h
 
 def lock_budgets(accounts: Sequence[UUID], holds: Sequence[UUID]) -> Statement:
     """What locks the budgets of the accounts and reads which of the holds count against them."""
-    return _LOCK_BUDGETS, (accounts, holds)
+    return (_LOCK_COUNTING, (accounts, holds)) if holds else (_LOCK_BUDGETS, (accounts,))
 
 
 def opened_budgets(rows: Sequence[tuple[Any, ...]], now_us: int) -> BudgetBook:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from billing.ledger import BOOKS, CUSTOMER, Transfer
@@ -30,6 +30,26 @@ class Chain(StrEnum):
     OPERATOR = "operator"
 
 
+def _effect(kind: str) -> tuple[int, int, int, int]:
+    """How often a row's amount adds to what is posted and to what is held, how often what it
+    releases adds to that, and how often the amount adds to the debt.
+    """
+    debit, credit = BOOKS[kind]
+    if kind in RESERVES:
+        return 0, 1 if debit == CUSTOMER else -1, 0, 0
+    if _CHAINS[kind] is Chain.OPERATOR:
+        return 1, 0, 0, 0
+    posted = (credit == CUSTOMER) - (debit == CUSTOMER)
+    return posted, 0, -1, (debit == _DEBT) - (credit == _DEBT)
+
+
+_CHAINS = {
+    kind: Chain.CUSTOMER if {CUSTOMER, _DEBT} & set(books) else Chain.OPERATOR
+    for kind, books in BOOKS.items()
+}
+_EFFECTS = {kind: _effect(kind) for kind in BOOKS}
+
+
 class Fault(StrEnum):
     """What is wrong with a row, a seal or a balance."""
 
@@ -45,27 +65,26 @@ class Fault(StrEnum):
     HOLD = "the hold that it ends was ended before, or never made"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What an account has; of the operator's chain, the sum of its amounts is `posted`."""
 
     posted_micros: int = 0
     held_micros: int = 0
     debt_micros: int = 0
 
-    def __add__(self, other: "Standing") -> "Standing":
+    def __add__(  # type: ignore[override]  # a sum, as of numbers: nobody appends to one
+        self, other: "Standing"
+    ) -> "Standing":
+        posted, held, debt = self
         return Standing(
-            self.posted_micros + other.posted_micros,
-            self.held_micros + other.held_micros,
-            self.debt_micros + other.debt_micros,
+            posted + other.posted_micros, held + other.held_micros, debt + other.debt_micros
         )
 
 
 NOTHING = Standing()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A row of the ledger and when it was written."""
 
     transfer: Transfer
@@ -73,8 +92,7 @@ class Entry:
     """Microseconds since 1970, as all times here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """Where a row stands in its chain."""
 
     sequence: int
@@ -84,8 +102,7 @@ class Link:
     """Afterwards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """A signature over a chain up to one row."""
 
     sequence: int
@@ -134,26 +151,18 @@ def word(kind: str) -> str:
 
 def chain_of(kind: str) -> Chain:
     """Which chain rows of that kind belong to."""
-    return Chain.CUSTOMER if {CUSTOMER, _DEBT} & set(BOOKS[kind]) else Chain.OPERATOR
+    return _CHAINS[kind]
 
 
 def change(row: Transfer) -> Standing:
     """What a row changes."""
-    amount, (debit, credit) = row.amount_micros, BOOKS[row.kind]
-    if row.kind in RESERVES:
-        return Standing(held_micros=amount if debit == CUSTOMER else -amount)
-    if chain_of(row.kind) is Chain.OPERATOR:
-        return Standing(posted_micros=amount)
-    return Standing(
-        posted_micros=amount * ((credit == CUSTOMER) - (debit == CUSTOMER)),
-        held_micros=-row.releases_micros,
-        debt_micros=amount * ((debit == _DEBT) - (credit == _DEBT)),
-    )
+    amount, (posted, held, released, debt) = row.amount_micros, _EFFECTS[row.kind]
+    return Standing(posted * amount, held * amount + released * row.releases_micros, debt * amount)
 
 
-def row_bytes(sequence: int, entry: Entry) -> bytes:
-    """What is digested of a row."""
-    row, moved = entry.transfer, change(entry.transfer)
+def row_bytes(sequence: int, entry: Entry, moved: Standing) -> bytes:
+    """What is digested of a row; *moved* is its `change`."""
+    row = entry.transfer
     hold = "" if row.resolves is None else row.resolves.hex
     return (
         f"{sequence}|{row.id.hex}|{word(row.kind)}|{moved.posted_micros}|{moved.held_micros}|"
@@ -161,9 +170,9 @@ def row_bytes(sequence: int, entry: Entry) -> bytes:
     ).encode()
 
 
-def link_sha256(previous: bytes, sequence: int, entry: Entry) -> bytes:
+def link_sha256(previous: bytes, sequence: int, entry: Entry, moved: Standing) -> bytes:
     """The digest of the digest before and a row."""
-    return hashlib.sha256(previous + row_bytes(sequence, entry)).digest()
+    return hashlib.sha256(previous + row_bytes(sequence, entry, moved)).digest()
 
 
 def seal_bytes(account_id: UUID, chain: str, seal: Seal, previous_sequence: int) -> bytes:
@@ -179,10 +188,9 @@ def extended(head: Link | None, entries: Iterable[Entry]) -> list[Link]:
     links: list[Link] = []
     last = head or Link(0, UUID(int=0), START, NOTHING)
     for entry in entries:
-        sequence = last.sequence + 1
-        digest = link_sha256(last.chain_sha256, sequence, entry)
-        standing = last.standing + change(entry.transfer)
-        last = Link(sequence, entry.transfer.id, digest, standing)
+        sequence, moved = last.sequence + 1, change(entry.transfer)
+        digest = link_sha256(last.chain_sha256, sequence, entry, moved)
+        last = Link(sequence, entry.transfer.id, digest, last.standing + moved)
         links.append(last)
     return links
 
@@ -263,9 +271,10 @@ class ChainCheck:
             return Fault.ROW_CHANGED
         if row.id != link.transfer_id or row.account_id != self._account_id:
             return Fault.ROW_CHANGED
-        if link_sha256(self._last.chain_sha256, link.sequence, entry) != link.chain_sha256:
+        moved = change(row)
+        if link_sha256(self._last.chain_sha256, link.sequence, entry, moved) != link.chain_sha256:
             return Fault.ROW_CHANGED
-        return difference(link.standing, self._last.standing + change(row))
+        return difference(link.standing, self._last.standing + moved)
 
     def _resolve(self, sequence: int, row: Transfer) -> None:
         """Each hold is ended once. It may stand after its end only where a clock stepped back."""

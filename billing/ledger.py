@@ -6,6 +6,7 @@ Amounts are integer micro-dollars. `billing.book` decides over them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from billing.budgets import BudgetExceeded
@@ -98,8 +99,7 @@ class Loss:
     book: OperatorBook = OperatorBook.RISK
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """The answer to a hold, a credit, a clawback and a question."""
 
     posted_micros: int
@@ -112,8 +112,7 @@ class Balance:
         return self.posted_micros - self.held_micros
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """The answer to a settle or a void."""
 
     charged_micros: int
@@ -201,8 +200,7 @@ BOOKS: Mapping[str, tuple[str, str]] = {
 """The debit and the credit book of each kind of transfer; the database derives the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """One row of the ledger: an amount goes from one of the BOOKS of its kind to the other.
 
     Holds and voids only reserve and give back; the other kinds move what they name.

@@ -30,15 +30,21 @@ SELECT account_id, posted, pending, debt
 """
 _ROW = "t.account_id, t.id, t.kind, t.amount_micros, t.resolves, t.releases_micros"
 # What stands under the parts' own ids, for they may have been sent before, and what was derived
-# from it; the holds that they resolve; and what resolved these. Under the balance's lock nobody
-# else changes any of it.
+# from it. Under the balance's lock nobody else changes any of it.
 _READ_TRANSFERS = f"""
 SELECT {_ROW}
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS x (account_id, first, last)
   JOIN transfer t ON t.account_id = x.account_id AND t.id BETWEEN x.first AND x.last
+"""  # noqa: S608 (a constant of ours)
+# And the holds that they resolve; and what resolved these.
+_READ_RESOLVING = f"""{_READ_TRANSFERS}
 UNION ALL
 SELECT {_ROW}
   FROM unnest($4::uuid[], $5::uuid[]) AS x (account_id, id)
+  JOIN transfer t ON t.account_id = x.account_id AND t.id = x.id
+UNION ALL
+SELECT {_ROW}
+  FROM unnest($4, $5) AS x (account_id, id)
   JOIN transfer t ON t.account_id = x.account_id AND t.resolves = x.id
 """  # noqa: S608 (a constant of ours)
 _WRITE_BALANCES = """
@@ -64,18 +70,18 @@ class LedgerSql:
 
     def reads(self, parts: Sequence[LedgerPart]) -> Sequence[tuple[int, str, tuple[Any, ...]]]:
         accounts = list({part.account_id for part in parts})
-        resolving = [part for part in parts if isinstance(part, (Settle, Void))]
-        holders, holds = [p.account_id for p in resolving], [p.hold_id for p in resolving]
-        owners = [*(part.account_id for part in parts), *holders]
-        first = [part.transfer_id for part in parts] + holds
+        first = [part.transfer_id for part in parts]
         last = first.copy()
         for index, part in enumerate(parts):
             if type(part) in _SPLIT:
                 first[index], last[index] = family(part.transfer_id)
+        own = ([part.account_id for part in parts], first, last)
+        resolving = [part for part in parts if isinstance(part, (Settle, Void))]
+        holders, holds = [p.account_id for p in resolving], [p.hold_id for p in resolving]
         return [
             (15, *lock_budgets(accounts, holds)),
             (20, _LOCK_BALANCES, (accounts,)),
-            (30, _READ_TRANSFERS, (owners, first, last, holders, holds)),
+            (30, _READ_RESOLVING, (*own, holders, holds)) if holds else (30, _READ_TRANSFERS, own),
         ]
 
     def book(self, rows: Sequence[Sequence[tuple[Any, ...]]], now_us: int) -> LedgerBook:
@@ -88,9 +94,8 @@ class LedgerSql:
 
     def writes(self, book: LedgerBook) -> Sequence[tuple[str, tuple[Any, ...]]]:
         writes: list[tuple[str, tuple[Any, ...]]] = []
-        if book.changed:
-            accounts = list(book.changed)
-            balances = [book.balances[account] for account in accounts]
+        if changed := book.changed:
+            accounts, balances = list(changed), changed.values()
             posted = [balance.posted_micros for balance in balances]
             held = [balance.held_micros for balance in balances]
             debt = [balance.debt_micros for balance in balances]

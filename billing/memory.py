@@ -61,8 +61,7 @@ class MemoryLedger:
                 name = (row.account_id, row.resolves)
                 assert name not in self._resolutions, "a hold is resolved once"
                 self._resolutions[name] = row
-        for account in book.changed:
-            self.balances[account] = book.balances[account]
+        self.balances.update(book.changed)
         if book.budgets is not None:
             for name in book.budgets.changed:
                 self.budgets[name] = book.budgets.budgets[name]

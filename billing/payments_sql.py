@@ -12,7 +12,8 @@ from billing.stripe_objects import EventHint, Origin
 
 # The first look at a payment has no row to lock: its name is locked instead, as long as it takes.
 _LOCK_NAMES = """
-SELECT pg_advisory_xact_lock(hashtextextended(x, 0)) IS NULL FROM unnest($1::text[]) AS x
+SELECT pg_advisory_xact_lock(hashtextextended(x.payment_intent, 0)) IS NULL
+  FROM unnest($1::text[]) AS x (payment_intent)
 """
 _READ_VERSIONS = """
 SELECT p.payment_intent, p.version, p.booking_id

@@ -92,7 +92,8 @@ _REACHED = "UPDATE ledger_sealing SET sealed_until = %s"
 _SWEPT = "UPDATE ledger_sealing SET swept_account = %s, swept_id = %s"
 
 AnyConnection = AsyncConnection[TupleRow]
-_Name = tuple[UUID, Chain]
+_Name = tuple[int, Chain]
+"""Of a chain: the account as a number, for hashing a UUID is a call of Python."""
 _NIL, _LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -184,10 +185,10 @@ class Sealer:
             return
         grouped: dict[_Name, list[Entry]] = {}
         for entry, _ in sorted(rows, key=lambda row: order_of(row[0])):
-            name = (entry.transfer.account_id, chain_of(entry.transfer.kind))
+            name = (entry.transfer.account_id.int, chain_of(entry.transfer.kind))
             grouped.setdefault(name, []).append(entry)
         cursor = await connection.execute(_HEADS, _columns([_words(name) for name in grouped]))
-        heads = {(row[0], Chain(row[1])): _link(row[2:]) for row in await cursor.fetchall()}
+        heads = {(row[0].int, Chain(row[1])): _link(row[2:]) for row in await cursor.fetchall()}
         now = await _one(connection, "SELECT clock_timestamp()")
         assert now is not None
         links, seals = await asyncio.to_thread(self._compute, grouped, heads, _micros(now[0]))
@@ -202,13 +203,14 @@ class Sealer:
         for name, entries in grouped.items():
             made, words = extended(heads.get(name), entries), _words(name)
             links += [(*words, *_link_row(link)) for link in made]
-            seals.append((*words, *_seal_row(sealed(*name, made, now_us, self._signer))))
+            seal = sealed(UUID(int=name[0]), name[1], made, now_us, self._signer)
+            seals.append((*words, *_seal_row(seal)))
         return links, seals
 
 
-def order_of(entry: Entry) -> tuple[int, int, UUID]:
+def order_of(entry: Entry) -> tuple[int, int, int]:
     row = entry.transfer
-    return entry.created_us, _ORDER.get(row.kind, 0), row.id
+    return entry.created_us, _ORDER.get(row.kind, 0), row.id.int
 
 
 def _link(row: Sequence[Any]) -> Link:
@@ -217,8 +219,8 @@ def _link(row: Sequence[Any]) -> Link:
 
 
 def _words(name: _Name) -> tuple[str, str]:
-    account_id, chain = name
-    return account_id.hex, chain.value
+    account, chain = name
+    return f"{account:032x}", chain.value
 
 
 def _link_row(link: Link) -> tuple[Any, ...]:
@@ -255,7 +257,7 @@ async def _entries(
     connection: AnyConnection, statement: str, values: Sequence[Any]
 ) -> list[tuple[Entry, datetime]]:
     """Rows with their moment as the database wrote it."""
-    cursor = await connection.execute(statement, values)
+    cursor = await connection.execute(statement, values, binary=True)
     return [
         (Entry(Transfer(*row), _micros(moment)), moment) for *row, moment in await cursor.fetchall()
     ]

@@ -1,9 +1,10 @@
 """Bearer tokens: of API keys, checked against the directory in constant time, and of sessions."""
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from accounts.directory import KeyDirectory, KeyRow
@@ -50,7 +51,11 @@ class KeyAuthenticator:
     async def authenticate(self, token: str) -> Caller:
         """Find who sent *token*; raises GatewayError, or StorageUnavailable."""
         key = parse_key(token)
-        row = await self._directory.find(key.public_id) if key is not None else None
+        row = None
+        if key is not None:
+            row = self._directory.known(key.public_id)
+            if row is None:
+                row = await self._directory.find(key.public_id)
         if key is None or row is None or not self._is_good(key, row):
             raise GatewayError(
                 Reason.API_KEY_INVALID,
@@ -66,8 +71,8 @@ class KeyAuthenticator:
             row.account_id,
             row.id,
             sandbox=row.sandbox,
-            scopes=frozenset(row.scopes),
-            allowed_models=frozenset(row.allowed_models),
+            scopes=row.scopes,
+            allowed_models=row.allowed_models,
             line_id=row.line_id,
         )
 
@@ -136,10 +141,10 @@ class Credentials:
         self._keys = keys
         self._sessions = sessions
 
-    async def authenticate(self, token: str) -> Caller:
+    def authenticate(self, token: str) -> Coroutine[Any, Any, Caller]:
         """Ask the one that knows such tokens."""
         inner = self._sessions if token.startswith(PREFIX) else self._keys
-        return await inner.authenticate(token)
+        return inner.authenticate(token)
 
 
 class Doorman:
@@ -163,8 +168,8 @@ class Doorman:
         self._operator = hash(operator)
         self._now = now
         self._strangers = Strangers(now())
-        self._known: dict[int, UUID] = {}
-        """Whose they are; the one that was learned first is forgotten first."""
+        self._known: dict[int, int] = {}
+        """Whose they are (`Caller.principal`); who was learned first is forgotten first."""
         self._asking: set[int] = set()
         """Strangers that are being looked at: requests with the same credential are one."""
 
@@ -172,9 +177,15 @@ class Doorman:
         """As the other one does; OVERLOADED when too many guess at the same time."""
         digest = hash(token)  # keyed: PYTHONHASHSEED is random in every process
         if digest in self._known:
-            return await self._again(token, digest)
-        if (error := self._shut()) is not None:
-            raise error
+            try:
+                return await self._inner.authenticate(token)
+            except GatewayError as error:
+                if error.reason in _GUESSED:
+                    self._known.pop(digest, None)
+                    self._strangers.take()
+                raise
+        if (shut := self._shut()) is not None:
+            raise shut
         caller = await self._looked_at(token, digest)
         if len(self._known) >= KNOWN:
             del self._known[next(iter(self._known))]
@@ -210,16 +221,6 @@ class Doorman:
                 self._strangers.give_back()
             elif not is_first and not is_good:
                 self._strangers.take()
-
-    async def _again(self, token: str, digest: int) -> Caller:
-        """The same for one that was good."""
-        try:
-            return await self._inner.authenticate(token)
-        except GatewayError as error:
-            if error.reason in _GUESSED:
-                self._known.pop(digest, None)
-                self._strangers.take()
-            raise
 
     def _shut(self) -> GatewayError | None:
         if self._strangers.may_try(self._now()):

@@ -354,7 +354,8 @@ _LEVELS: Mapping[type[Event], int] = {
 def _level(event: Event) -> int:
     if type(event) is AttemptEnded and not event.fault:
         return LEVELS["debug"]
-    return _LEVELS.get(type(event), LEVELS[event.level])
+    level = _LEVELS.get(type(event))
+    return LEVELS[event.level] if level is None else level
 
 
 def emitter(level: str) -> Emit:

@@ -4,10 +4,11 @@ Sources: PNG (W3C, IHDR), JPEG (ITU-T T.81, SOFn markers), WebP (RFC 9649, VP8, 
 WebM (RFC 8794, EBML's DocType), MP4 (see `core.mp4`), sounds (see `core.sound`).
 """
 
-from dataclasses import dataclass
+from struct import Struct
 
 from core import sound
 from core.mp4 import Mp4, VideoProbe
+from core.values import dataclass
 
 EXTENSIONS = {
     "image/png": "png",
@@ -25,6 +26,8 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MAXIMUM_SEGMENTS = 10_000
 """Before the size of a JPEG; a profile and a preview take a few hundred. A file of nothing else
 would take long to read."""
+_SIDES = Struct(">II")
+"""Of a PNG, at its place in IHDR."""
 _LARGEST = (1 << 31) - 1
 """Pixels of a side, by the definition of PNG, the only type whose field could hold more."""
 
@@ -115,7 +118,8 @@ def _number(data: bytes, start: int, length: int, order: str = "big") -> int:
 def _png(data: bytes) -> Probe | None:
     if len(data) < 33 or data[12:16] != b"IHDR":
         return None
-    return _sized("image/png", _number(data, 16, 4), _number(data, 20, 4))
+    width, height = _SIDES.unpack_from(data, 16)
+    return _sized("image/png", width, height)
 
 
 def _jpeg(data: bytes) -> Probe | None:

@@ -44,17 +44,19 @@ class Signer:
         self._keys = [
             Ed25519PrivateKey.from_private_bytes(seed) for seed in keyring.candidates(PURPOSE)
         ]
+        # Made once: to make one costs more than a signature.
+        self._public_keys = [_public(key) for key in self._keys]
         self._retired = keyring.retired
 
     @property
     def public_keys(self) -> list[PublicKey]:
         """All that may have signed, newest first."""
         retired = [PublicKey(key_id(raw), raw) for raw in self._retired]
-        return [*(_public(key) for key in self._keys), *retired]
+        return [*self._public_keys, *retired]
 
     def sign(self, payload: bytes) -> Signature:
         """The signature of the newest key."""
-        return Signature(payload, self._keys[0].sign(payload), _public(self._keys[0]).id)
+        return Signature(payload, self._keys[0].sign(payload), self._public_keys[0].id)
 
 
 def public_key(key: bytes) -> bytes:

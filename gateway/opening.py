@@ -99,4 +99,4 @@ async def _peers(
     if settings.database_url is not None:
         return settings.database_url.reveal()
     assert postgres is not None
-    return postgres.url
+    return postgres.near_url

@@ -117,7 +117,7 @@ class Bridge:
                 metadata={"allow": allowed},
             )
         exchange.endpoint = route.template
-        if arguments or not exchange.connection.is_welcome:
+        if arguments or exchange.direct is None or not exchange.direct.is_welcome:
             self._glance(exchange, route)
         if method in arguments:
             exchange.arguments = dict(arguments[method])

@@ -1,20 +1,12 @@
 """One HTTP request and its answer: a bounded body in, the contract's headers out."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from os import urandom
 from time import monotonic
 
-from rest_bridge.asgi import (
-    ClientGone,
-    Connection,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    connection_of,
-)
+from rest_bridge.asgi import ClientGone, Message, Receive, Scope, Send, server_of
 from rest_bridge.client_address import peer_of
 from rest_bridge.errors import ApiError
 from rest_bridge.headers import CORS, JSON, NO_STORE, OPENAI_VERSION, Header, Headers
@@ -74,6 +66,7 @@ class Exchange:
         "arguments",
         "connection",
         "credential",
+        "direct",
         "endpoint",
         "headers",
         "method",
@@ -99,15 +92,15 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.connection: Connection = connection_of(scope)
-        self.request_id = "req_" + secrets.token_hex(16)
+        self.connection, self.direct = server_of(scope)
+        self.request_id = "req_" + urandom(16).hex()
         self.credential = ""
         """What stands for the `authorization` header where a browser sent its cookie."""
         self.started_at = monotonic()
         self.started = False
+        """Whether the answer's status line is out."""
         self.status = 0
         """What was answered; 0 while nothing was."""
-        """Whether the answer's status line is out."""
         self.endpoint = ""
         """The route template."""
         self.arguments: dict[str, str] = {}
@@ -126,27 +119,35 @@ class Exchange:
         And if it *starts* a generation, how long that may take. Raises API_KEY_INVALID for
         what cannot be a credential at all.
         """
-        found: Metadata = (("x-request-id", self.request_id), *self._whence())
+        found = [("x-request-id", self.request_id)]
+        if (value := self.headers.get(b"authorization")) is not None:
+            text = value.decode("latin-1").strip()
+            if len(text) > _LONGEST_KEY or not text.isascii() or not text.isprintable():
+                raise ApiError("API_KEY_INVALID")
+            found.append(("authorization", text))
+        elif self.credential:
+            found.append(("authorization", self.credential))
         if starts and (timeout := self.timeout()):
-            found = (("x-reapi-timeout", timeout), *found)
-        value = self.headers.get(b"authorization")
-        if value is None:
-            return (("authorization", self.credential), *found) if self.credential else found
-        text = value.decode("latin-1").strip()
-        if len(text) > _LONGEST_KEY or not text.isascii() or not text.isprintable():
-            raise ApiError("API_KEY_INVALID")
-        return (("authorization", text), *found)
+            found.append(("x-reapi-timeout", timeout))
+        self._tell_whence(found)
+        return tuple(found)
 
-    def _whence(self) -> Metadata:
-        """Where the caller is, and with what, as core is told; and that a bridge tells it."""
+    def _tell_whence(self, found: list[tuple[str, str]]) -> None:
+        """Add where the caller is, and with what; and that a bridge tells it."""
         settings, agent = self.settings, self.headers.get(b"user-agent", b"")
         address = settings.proxies.client(peer_of(self.scope), self.scope["headers"])
-        found: Metadata = (("x-reapi-client-ip", address),)
+        found.append(("x-reapi-client-ip", address))
         if agent and len(agent) <= _LONGEST_AGENT:
             text = agent.decode("latin-1")
             if text.isascii() and text.isprintable():
-                found = (("x-reapi-user-agent", text), *found)
-        return (("x-reapi-bridge", settings.token), *found) if settings.token else found
+                found.append(("x-reapi-user-agent", text))
+        if settings.token:
+            found.append(("x-reapi-bridge", settings.token))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the request is here: then reading its body never waits."""
+        return self.direct is not None and not self.direct.more_body
 
     def raw_path(self) -> str:
         """The path as it came, percent-encoded, without the query."""
@@ -155,7 +156,9 @@ class Exchange:
 
     def retry_number(self) -> int:
         """How often an SDK has sent this request before."""
-        text = self.headers.get(b"x-stainless-retry-count", b"0")
+        text = self.headers.get(b"x-stainless-retry-count")
+        if text is None:
+            return 0
         return int(text) if text.isdigit() and len(text) < 5 else 0
 
     def idempotency_key(self) -> str:
@@ -174,16 +177,24 @@ class Exchange:
 
     def timeout(self) -> str:
         """The `x-reapi-timeout` as it came, which core judges; empty if there is none."""
-        text = self.headers.get(b"x-reapi-timeout", b"").decode("latin-1").strip()
+        value = self.headers.get(b"x-reapi-timeout")
+        if value is None:
+            return ""
+        text = value.decode("latin-1").strip()
         return text if text.isascii() and text.isprintable() and len(text) < 32 else "?"
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises REQUEST_TOO_LARGE above *limit* bytes, REQUEST_TIMEOUT."""
+        whole = None if self.direct is None else self.direct.whole_body()
+        if whole is not None:
+            self._body_started = True
+            if len(whole) > limit:
+                raise _too_large(limit)
+            self._hold(len(whole))
+            return whole
         reading = self._begin_body(limit)
-        chunk, more = await self._chunk(reading)
-        if not more:
-            return chunk
-        pieces = [chunk]
+        pieces = []
+        more = True
         while more:
             chunk, more = await self._chunk(reading)
             pieces.append(chunk)
@@ -206,19 +217,19 @@ class Exchange:
 
     async def _chunk(self, reading: _Reading) -> tuple[bytes, bool]:
         """The next piece, counted and held, and whether there are more."""
-        if self.connection.arrived:
-            message = await self._receive()
-        else:
-            message = await self._awaited(reading)
+        message = await (self._receive() if self.is_whole else self._awaited(reading))
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
         reading.received += len(chunk)
         if reading.received > reading.limit:
             raise _too_large(reading.limit)
-        self._budget.take(len(chunk))
-        self._held += len(chunk)
+        self._hold(len(chunk))
         return chunk, message.get("more_body", False)
+
+    def _hold(self, count: int) -> None:
+        self._budget.take(count)
+        self._held += count
 
     async def _awaited(self, reading: _Reading) -> Message:
         """What comes next of a body that is still on its way."""
@@ -251,8 +262,12 @@ class Exchange:
 
         *length* is the Content-Length where the body itself is not sent (HEAD).
         """
-        total = sum(map(len, parts)) if length is None else length
-        await self.start(status, [*headers, (b"content-length", b"%d" % total)])
+        size = sum(map(len, parts))
+        declared = [*headers, (b"content-length", b"%d" % (size if length is None else length))]
+        if self.direct is not None and size <= _ONE_WRITE:
+            await self.direct.answer(status, self._headed(status, declared), parts)
+            return
+        await self.start(status, declared)
         await self.write_all(parts, more=False)
 
     async def write_all(self, parts: Sequence[bytes], *, more: bool = True) -> None:
@@ -276,6 +291,15 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the status line and the headers, those of every answer included."""
+        found = self._headed(status, headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": found})
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Send a piece of the body; waits while the caller reads slowly."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def _headed(self, status: int, headers: Headers) -> list[Header]:
+        """The answer starts: all its *headers*, those of every answer included."""
         self.started = True
         self.status = status
         elapsed = int((monotonic() - self.started_at) * 1_000)
@@ -290,11 +314,7 @@ class Exchange:
         if b"expect" in self.headers and not self._body_started:
             # The caller still waits for leave to send a body that nobody will read.
             found.append((b"connection", b"close"))
-        await self._send({"type": "http.response.start", "status": status, "headers": found})
-
-    async def write(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of the body; waits while the caller reads slowly."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        return found
 
 
 def _too_large(limit: int) -> ApiError:

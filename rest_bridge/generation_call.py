@@ -3,6 +3,9 @@
     open, with metadata ─► initial metadata (the key is good, the call admitted)
         ─► the HTTP body is read ─► start, attachments ─► events ─► one terminal event
 
+Nothing is written before the admission, though it might be here already: grpc.aio makes an INTERNAL
+of a refusal that meets a write on its way.
+
 The generation is detached, unless `start` says otherwise: cancelling the call never stops
 it. If the caller goes away before the terminal event, the cancelled call tells core that
 the answer found nobody; after it, AbandonGeneration does. Who only submits asks for events
@@ -11,7 +14,6 @@ until Accepted: that ends the call, and counts as the terminal event here.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -62,8 +64,7 @@ class GenerationCall:
         # Its time is no deadline of the call: core ends the generation by it, and says so in time.
         self._metadata = exchange.metadata(starts=True)
         patience = settings.sync_seconds
-        timeout = exchange.timeout()
-        if timeout.replace(".", "", 1).isdigit():
+        if (timeout := exchange.timeout()) and timeout.replace(".", "", 1).isdigit():
             patience = min(patience, float(timeout) + _ANSWER_SECONDS)
         self._deadline = self._loop.time() + patience
         self._completed = False
@@ -91,12 +92,7 @@ class GenerationCall:
         try:
             if connection.lost:
                 raise ClientGone
-            await self._call.initial_metadata()
-            if self._call.done():
-                await self._read()
-        except asyncio.CancelledError:
-            self._leave()
-            raise cancellation(self._exchange) from None
+            await self._judged()
         except BaseException:
             self._leave()
             raise
@@ -106,14 +102,22 @@ class GenerationCall:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         """Cancel the call; tell core if the answer to a finished generation got lost."""
-        refused = kind is ApiError and not self._started and self._call.done()
-        self._leave()
-        if self._completed:
-            if self._exchange.connection.lost:
-                await self._abandon()
-        elif refused:
-            # The call was refused while the body was read: that comes before a bad body.
-            await self._read()
+        try:
+            if kind is ApiError and not self._started and self._call.done():
+                await self._last_word()  # it was refused meanwhile: that comes before a bad body
+        finally:
+            self._leave()
+        if self._completed and self._exchange.connection.lost:
+            await self._abandon()
+
+    async def _judged(self) -> None:
+        """Wait until the call is admitted; else raise core's error."""
+        try:
+            await self._call.initial_metadata()
+        except asyncio.CancelledError:
+            raise cancellation(self._exchange) from None
+        if self._call.done():
+            await self._last_word()
 
     async def start(
         self,
@@ -130,13 +134,13 @@ class GenerationCall:
         """
         self._started = True
         self._until_accepted = until_accepted
-        start = generation_service_pb2.GenerateStart(
-            spec=spec,
-            detached=detached,
-            attachment_sizes=[len(data) for data in attachments],
-            until_accepted=until_accepted,
-        )
-        if not await self._write(generation_service_pb2.GenerateRequest(start=start)):
+        request = generation_service_pb2.GenerateRequest()
+        start = request.start
+        start.spec.CopyFrom(spec)
+        start.detached = detached
+        start.until_accepted = until_accepted
+        start.attachment_sizes.extend([len(data) for data in attachments])
+        if not await self._write(request):
             return
         for index, data in enumerate(attachments):
             view = memoryview(data)
@@ -152,15 +156,16 @@ class GenerationCall:
 
         Raises what Failed says, or STILL_RUNNING when the time is up.
         """
-        # One timer for all reads: a cancelled call is what its end comes to anyhow.
-        timer = self._loop.call_at(self._deadline, self._run_out)
+        # One alarm for all reads: a cancelled call is what its end comes to anyhow.
+        alarm = self._exchange.connection.alarm
+        alarm.set(self._deadline, self._run_out)
         try:
             while True:
                 event = await self.next()
                 if self._completed:
                     return event.completed.generation
         finally:
-            timer.cancel()
+            alarm.clear()
 
     def remaining(self) -> float:
         """Seconds until the synchronous limit; never negative."""
@@ -174,9 +179,12 @@ class GenerationCall:
 
     async def next(self) -> Event:
         """The next event, noted. Raises what Failed says, and the status of a broken call."""
-        response = await self._read()
-        if response is None:
-            raise ApiError("INTERNAL", headers=self.headers())
+        try:
+            response = await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            raise self._meaning(error) from None
+        if not isinstance(response, generation_service_pb2.GenerateResponse):
+            raise ApiError("INTERNAL", headers=self.headers())  # the end of a call that ended well
         event = response.event
         kind = event.WhichOneof("event")
         if kind == "accepted":
@@ -208,12 +216,14 @@ class GenerationCall:
         return found
 
     def _gather(self, output: generation_service_pb2.Output) -> None:
-        gathered = self.outputs.setdefault(output.output_index, Gathered())
+        gathered = self.outputs.get(output.output_index)
+        if gathered is None:
+            gathered = self.outputs[output.output_index] = Gathered()
         if output.HasField("asset"):
             gathered.asset = output.asset
-        if output.data:
-            gathered.pieces.append(output.data)
-            self._exchange.hold(len(output.data))
+        if data := output.data:  # once: each look at it makes a copy
+            gathered.pieces.append(data)
+            self._exchange.hold(len(data))
         gathered.complete = gathered.complete or output.last
 
     async def _end(self, generation: generation_pb2.Generation) -> None:
@@ -223,24 +233,29 @@ class GenerationCall:
             self.generation = generation
         # Core ends the call right after; a cancel before that would look like a lost
         # caller. However it ends, the event stands.
-        with suppress(ApiError, ClientGone):
-            await self._read()
-
-    async def _read(self) -> generation_service_pb2.GenerateResponse | None:
-        """The next message; None at the end of a call that ended with OK."""
         try:
-            response = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self.generation is not None:
-                raise self.overdue() from None
-            raise api_error(error, self.headers()) from None
-        except asyncio.CancelledError:
+            await self._last_word()
+        except (ApiError, ClientGone):
+            return
+
+    async def _last_word(self) -> None:
+        """Raise what the call ended with, if it failed."""
+        try:
+            await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            raise self._meaning(error) from None
+
+    def _meaning(
+        self, error: grpc.aio.AioRpcError | asyncio.CancelledError
+    ) -> ApiError | ClientGone | asyncio.CancelledError:
+        """What it means that reading ended with *error*."""
+        if isinstance(error, asyncio.CancelledError):
             if self._is_overdue and not _is_cancelling():
-                raise self.overdue() from None
-            raise cancellation(self._exchange) from None
-        if isinstance(response, generation_service_pb2.GenerateResponse):
-            return response
-        return None
+                return self.overdue()
+            return cancellation(self._exchange)
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self.generation is not None:
+            return self.overdue()
+        return api_error(error, self.headers())
 
     async def _write(self, message: generation_service_pb2.GenerateRequest) -> bool:
         """Send *message*. False if the call is over: reading tells why."""

@@ -118,9 +118,8 @@ class ImageRequest:
                 )
         if user := self.safety_identifier or self.user:
             parameters.end_user_id = user
-        return generation_service_pb2.GenerationSpec(
+        spec = generation_service_pb2.GenerationSpec(
             model=self.model,
-            parameters=parameters,
             request_id=exchange.idempotency_key(),
             inline_outputs=self.inline,
             callback_url=self.callback_url,
@@ -130,6 +129,8 @@ class ImageRequest:
             endpoint=exchange.endpoint,
             routing=routing(exchange),
         )
+        spec.parameters.CopyFrom(parameters)  # the constructor's way takes thrice as long
+        return spec
 
 
 def read_fields(values: Iterable[tuple[str, object]]) -> ImageRequest:

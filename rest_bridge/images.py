@@ -23,13 +23,13 @@ class Images:
     def __init__(self, stub: "GenerationServiceAsyncStub") -> None:
         self._stub = stub
 
-    async def generations(self, exchange: Exchange) -> None:
+    def generations(self, exchange: Exchange) -> Awaitable[None]:
         """POST /images/generations."""
-        await self._create(exchange, read_generation, "image_generation")
+        return self._create(exchange, read_generation, "image_generation")
 
-    async def edits(self, exchange: Exchange) -> None:
+    def edits(self, exchange: Exchange) -> Awaitable[None]:
         """POST /images/edits."""
-        await self._create(exchange, read_edit, "image_edit")
+        return self._create(exchange, read_edit, "image_edit")
 
     async def _create(
         self, exchange: Exchange, read: Callable[[Exchange], Awaitable[Work]], prefix: str

@@ -7,9 +7,8 @@ that never read (runtime.md E). The limits on bodies are the application's.
 import asyncio
 import logging
 from asyncio import TimerHandle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, cast
+from collections import deque
+from typing import Final
 from urllib.parse import unquote
 
 import httptools
@@ -17,59 +16,19 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from rest_bridge.asgi import CONNECTION, Connection, Scope
+from rest_bridge.asgi import CONNECTION, DIRECT, Connection, Scope
 from rest_bridge.cycle import Cycle
+from rest_bridge.http_limits import Early, Shared
 from rest_bridge.refusals import refusal
+
+__all__ = ["Early", "HardenedProtocol"]
 
 _SILENT: Final = logging.Logger("reapi.http", logging.CRITICAL + 1)  # noqa: LOG001 (see below)
 """Of no tree and with no handler: what uvicorn would log (exceptions with their text) is lost."""
+_OURS: Final = frozenset((b"host", b"transfer-encoding", b"expect"))
 _MOST_PIPELINED: Final = 16
 _LINGER_SECONDS: Final = 1.0
 """How long a refused caller may take to read why."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Limits of connections. Sizes in bytes, times in seconds."""
-
-    header_bytes: int = 32 * 1024
-    """Request line and headers together; more is 431."""
-    header_count: int = 100
-    """Headers; more is 431."""
-    header_seconds: float = 10.0
-    """From the first byte of a request, or from the connection, to the end of its headers."""
-    keep_alive_seconds: float = 75.0
-    """How long a connection may wait for its next request; more than a balancer in front."""
-    connections: int = 4_096
-    """At the limit the longest idle connection gives way; if all are busy: 503."""
-    write_stall_seconds: float = 30.0
-    """A caller who reads nothing for so long is cut off."""
-    discard_seconds: float = 10.0
-    """How long a body is read and dropped after its request has been answered."""
-    drain_idle_seconds: float = 1.0
-    """On shutdown: how long idle connections may still send a request, which is answered."""
-
-
-Early = Callable[[str, str, Sequence[tuple[bytes, bytes]]], bytes | None]
-"""Of a method, a path and headers: the whole answer but for its first lines (the status line
-stands first), if the request is refused for who sends it; None: it goes to the application."""
-
-
-def _nobody(_method: str, _path: str, _headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    return None
-
-
-@dataclass(slots=True)
-class Shared:
-    """What the connections of one server have in common."""
-
-    limits: HttpLimits
-    early: Early = _nobody
-    """Asked before anything is made for a request: under overload most of them are refused."""
-    draining: bool = False
-    """Whether every answer is the last on its connection."""
-    emptied: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the last connection is gone."""
 
 
 class HardenedProtocol(HttpToolsProtocol):
@@ -84,12 +43,15 @@ class HardenedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, {}, loop)
         self.logger = _SILENT
-        self.access_log = False
         self._shared = shared
         self._limits = shared.limits
         self._connection = Connection()
         self._active: Cycle | None = None
         """The request that the application works on, or answered last."""
+        self._latest: Cycle | None = None
+        """The request that arrives, or arrived last."""
+        self._waiting: deque[tuple[Cycle, Scope]] = deque()
+        """Requests that arrived before the one in front of them was answered."""
         self._in_head = True
         self._head_read = 0
         """Bytes read since the current head began: at least its size so far."""
@@ -103,6 +65,8 @@ class HardenedProtocol(HttpToolsProtocol):
         self._host_seen = False
         self._close_after_message = False
         self._head_timer: TimerHandle | None = None
+        self._idle_timer: TimerHandle | None = None
+        self._idle_since = 0.0
         self._discard_timer: TimerHandle | None = None
         self._stall_timer: TimerHandle | None = None
 
@@ -131,16 +95,19 @@ class HardenedProtocol(HttpToolsProtocol):
         return answered and self._in_head and self._head_read == 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._discard_timer, self._stall_timer):
+        for timer in (
+            self._head_timer,
+            self._idle_timer,
+            self._discard_timer,
+            self._stall_timer,
+        ):
             if timer is not None:
                 timer.cancel()
-        for cycle in (self._active, *(waiting for waiting, _ in self.pipeline)):
+        for cycle in (self._active, *(waiting for waiting, _ in self._waiting)):
             if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
-        self.pipeline.clear()
+                cycle.lose()
+        self._waiting.clear()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
         self._connection.close()
         if not self.connections:
             self._shared.emptied.set()
@@ -148,7 +115,6 @@ class HardenedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._unset_keepalive_if_required()
         if self._in_head:
             self._head_read += len(data)
         try:
@@ -175,16 +141,15 @@ class HardenedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Answer for the application, and close: the rest of the input makes no sense."""
         self._refused = True
-        cycle = self.cycle
+        cycle = self._latest
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
                 cycle.keep_alive = False  # garbage behind a good request: that one is answered
                 return
-            if cycle.response_started or self.pipeline:
+            if cycle.response_started or self._waiting:
                 self.transport.abort()
                 return
-            cycle.disconnected = True
-            cycle.message_event.set()
+            cycle.lose()
             self._connection.close()
         self.transport.write(refusal(status))
         if self.transport.can_write_eof():
@@ -195,24 +160,33 @@ class HardenedProtocol(HttpToolsProtocol):
     # The parser
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._unset_keepalive_if_required()
-        cast("Scope", self.scope)["extensions"] = {CONNECTION: self._connection}
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._head_size = 0
         self._host_seen = False
         self._turned_away = False
-        self._connection.arrived = self._connection.is_welcome = False
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._head_size += len(url)
+        if self._head_size > self._limits.header_bytes:
+            self._status = 431
+            raise ValueError("head too large")
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + 4)
-        if len(self.headers) >= self._limits.header_count:
+        headers = self.headers
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > self._limits.header_bytes or len(headers) >= self._limits.header_count:
             self._status = 431
-            raise ValueError("too many headers")
+            raise ValueError("head too large")
         name = name.lower()
+        if name in _OURS:
+            self._note(name, value)
+        headers.append((name, value))
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        """Heed a header that is the server's own affair."""
         if name == b"host":
             if self._host_seen:
                 raise ValueError("two hosts")
@@ -221,13 +195,6 @@ class HardenedProtocol(HttpToolsProtocol):
             raise ValueError("a coding that is not decoded here")  # RFC 9112 6.1
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
-        self.headers.append((name, value))
-
-    def _count(self, count: int) -> None:
-        self._head_size += count
-        if self._head_size > self._limits.header_bytes:
-            self._status = 431
-            raise ValueError("head too large")
 
     def on_headers_complete(self) -> None:
         parser = self.parser
@@ -241,36 +208,64 @@ class HardenedProtocol(HttpToolsProtocol):
             self._head_timer = None
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
-        scope = self.scope
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "method": parser.get_method().decode("ascii"),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+        }
         keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        keep_alive = keep_alive and not self._shared.draining
-        if not self._is_turned_away(keep_alive=keep_alive):
-            self._begin(keep_alive=keep_alive)
+        self._begin(scope, keep_alive=keep_alive and not self._shared.draining)
 
-    def _is_turned_away(self, *, keep_alive: bool) -> bool:
-        """Answer a request that is refused for who sends it, without a task or an exchange."""
+    def _begin(self, scope: Scope, *, keep_alive: bool) -> None:
+        """Answer a request that is refused for who sends it; hand over any other."""
         active = self._active
-        is_behind = self.pipeline or (active is not None and not active.response_complete)
-        method = self.scope["method"]
-        if is_behind or self.expect_100_continue or method == "HEAD":
-            return False  # the application refuses it as well, in its turn
-        answer = self._shared.early(method, self.scope["path"], self.headers)
-        if answer is None:
-            self._connection.is_welcome = True
-            return False
+        is_behind = self.reads_ahead or (active is not None and not active.response_complete)
+        waits_for_100 = self.expect_100_continue
+        method: str = scope["method"]
+        is_welcome = False
+        # The application refuses those as well, in their turn.
+        if not (is_behind or waits_for_100 or method == "HEAD"):
+            answer = self._shared.early(method, scope["path"], self.headers)
+            if answer is not None:
+                self._turn_away(answer, keep_alive=keep_alive)
+                return
+            is_welcome = True
+        version: str = scope["http_version"]
+        cycle = Cycle(self, method, version, keep_alive=keep_alive, waits_for_100=waits_for_100)
+        cycle.is_welcome = is_welcome
+        scope["extensions"] = {CONNECTION: self._connection, DIRECT: cycle}
+        self._latest = cycle
+        if not is_behind:
+            self._serve(cycle, scope)
+            return
+        if len(self._waiting) >= _MOST_PIPELINED:
+            raise ValueError("too many pipelined requests")
+        self.flow.pause_reading()
+        self._waiting.append((cycle, scope))
+
+    def _serve(self, cycle: Cycle, scope: Scope) -> None:
+        self._active = cycle
+        task = self.loop.create_task(self._shared.app(scope, cycle.receive, cycle.send))
+        self.tasks.add(task)
+        task.add_done_callback(cycle.end)
+
+    def _turn_away(self, answer: bytes, *, keep_alive: bool) -> None:
+        """Answer without a task or an exchange."""
         self._turned_away = True
         self._close_after_message = not keep_alive
         line, rest = answer.split(b"\r\n", 1)
-        dates = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         close = b"" if keep_alive else b"connection: close\r\n"
-        self.transport.write(b"".join((line, b"\r\n", *dates, close, rest)))
+        self.transport.write(b"".join((line, b"\r\n", self.date, close, rest)))
         self._discard_body()
-        return True
 
     def _discard_body(self) -> None:
         """Read on for a while and drop it: closing now would reset a caller who still writes."""
@@ -280,37 +275,13 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         if not self._turned_away:
-            super().on_body(body)
-
-    def _begin(self, *, keep_alive: bool) -> None:
-        cycle = Cycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
-        cycle.connection = self
-        self.cycle = cycle
-        if self._active is None or self._active.response_complete:
-            self._active = cycle
-            self._start_asgi_task(cycle, self.app)
-            return
-        if len(self.pipeline) >= _MOST_PIPELINED:
-            raise ValueError("too many pipelined requests")
-        self.flow.pause_reading()
-        self.pipeline.appendleft((cycle, self.app))
+            assert self._latest is not None
+            self._latest.feed(body)
 
     def on_message_complete(self) -> None:
         if not self._turned_away:
-            super().on_message_complete()
-        self._connection.arrived = True
+            assert self._latest is not None
+            self._latest.feed_end()
         self._in_head = True
         self._head_read = 0
         self._head_size = 0
@@ -327,7 +298,12 @@ class HardenedProtocol(HttpToolsProtocol):
     @property
     def reads_ahead(self) -> bool:
         """Whether requests wait behind the active one: then nothing more is read."""
-        return bool(self.pipeline)
+        return bool(self._waiting)
+
+    @property
+    def date(self) -> bytes:
+        """The line of the head that says what time it is."""
+        return self._shared.date
 
     def answered(self, cycle: Cycle) -> None:
         """The response of *cycle* is written."""
@@ -344,30 +320,42 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def _await_next(self) -> None:
         """Start the request that waits, or wait for one."""
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            assert isinstance(cycle, Cycle)
-            self._active = cycle
-            if not self.pipeline:
+        if self._waiting:
+            cycle, scope = self._waiting.popleft()
+            if not self._waiting:
                 self.flow.resume_reading()
-            self._start_asgi_task(cycle, app)
+            self._serve(cycle, scope)
             return
         self.flow.resume_reading()
+        # A busy connection moves the time on and leaves its timer alone.
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self._patience(), self._idled)
+
+    def _patience(self) -> float:
+        """Seconds that the connection may wait for its next request."""
         limits = self._limits
-        draining = self._shared.draining
-        seconds = limits.drain_idle_seconds if draining else limits.keep_alive_seconds
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
+        return limits.drain_idle_seconds if self._shared.draining else limits.keep_alive_seconds
+
+    def _idled(self) -> None:
+        """Close if no request came since the last; look again later if one did."""
+        self._idle_timer = None
+        if not self.is_idle:
+            return  # the next answer starts it again
+        left = self._idle_since + self._patience() - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._idled)
+        else:
+            self.transport.close()
 
     def shutdown(self) -> None:
         """Answer what is under way, then close; an idle connection closes after a moment."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         if self.is_idle:
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self._limits.drain_idle_seconds, self.timeout_keep_alive_handler
-            )
+            self._idle_since = self.loop.time()
+            self._idle_timer = self.loop.call_later(self._patience(), self._idled)
         elif self._active is not None:
             self._active.keep_alive = False
 

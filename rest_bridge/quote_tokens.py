@@ -6,13 +6,17 @@ from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
 
 HEADER: Final = "x-reapi-quote"
+_KEY: Final = HEADER.encode()
 _LONGEST: Final = 4_096
 """Characters: as many as core reads."""
 
 
 def quote_token(exchange: Exchange, field: str) -> str:
     """The token, or an empty text. Raises INVALID_PARAMETER for two different ones."""
-    text = exchange.headers.get(HEADER.encode(), b"").decode("latin-1").strip()
+    value = exchange.headers.get(_KEY)
+    if value is None and not field:
+        return ""
+    text = "" if value is None else value.decode("latin-1").strip()
     if field and text and field != text:
         raise ApiError(
             "INVALID_PARAMETER",

@@ -9,6 +9,7 @@ from rest_bridge.errors import ApiError
 from rest_bridge.exchange import Exchange
 
 HEADER: Final = "x-reapi-routing"
+_KEY: Final = HEADER.encode()
 _FIELDS: Final[Mapping[str, str]] = {
     "only": "only_channels",
     "exclude": "excluded_channels",
@@ -24,7 +25,7 @@ def routing(exchange: Exchange) -> RoutingPreference | None:
 
     Raises INVALID_PARAMETER naming it: a wish that is not understood must not be lost.
     """
-    value = exchange.headers.get(HEADER.encode())
+    value = exchange.headers.get(_KEY)
     if value is None:
         return None
     preference = RoutingPreference()

@@ -9,13 +9,15 @@ import asyncio
 import socket
 import time
 from email.utils import formatdate
+from typing import cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from rest_bridge.asgi import ASGIApp
+from rest_bridge.http_limits import Application, Early, HttpLimits, Shared
 from rest_bridge.listener import Listener
-from rest_bridge.protocol import Early, HardenedProtocol, HttpLimits, Shared
+from rest_bridge.protocol import HardenedProtocol
 
 __all__ = ["HttpLimits", "HttpServer"]
 
@@ -55,7 +57,7 @@ class HttpServer:
         self._host = host
         self._port = port
         self._sock = sock
-        self._shared = Shared(limits or HttpLimits())
+        self._shared = Shared(cast("Application", app), limits or HttpLimits())
         if early is not None:
             self._shared.early = early
         self._state = ServerState()
@@ -120,6 +122,5 @@ class HttpServer:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         """Keep the `date` header right to the second."""
-        date = formatdate(time.time(), usegmt=True).encode()
-        self._state.default_headers = [(b"date", date)]
+        self._shared.date = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
         self._clock = loop.call_later(1.0, self._tick, loop)

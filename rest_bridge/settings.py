@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import NamedTuple
 
 from rest_bridge.client_address import Network, Proxies
 
@@ -33,8 +34,7 @@ class Defect:
     """`file:line function`, innermost last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """One HTTP request and its answer."""
 
     endpoint: str

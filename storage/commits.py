@@ -8,7 +8,7 @@ opened from rows they have locked; whoever stores the result does so in one tran
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from storage.pool import StorageUnavailable
 
@@ -16,8 +16,7 @@ HOLD_PATIENCE = 5.0
 SETTLE_PATIENCE = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """Parts that are taken together or not at all.
 
     The first part that is refused gives the refusal, so the order of the parts is the
@@ -30,8 +29,7 @@ class Commit:
     """Seconds to keep trying while the database is away: 5 for holds, 30 for settles."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """Every part is durable. `answers` stand in the order of the parts."""
 
     answers: tuple[Any, ...]

@@ -1,7 +1,7 @@
 """The group committer: many commits in one durable transaction, at most one under way.
 
 There is no timer. An idle committer flushes at once; what arrives during a flush is the
-next batch; where several wait, one turn of the loop lets those in whose answers have come.
+next batch.
 A flush is two round trips: lock and read, then, after a pure decision, write and COMMIT. When
 the answer is lost, the batch is done again: under the locks it sees which of its records are
 there already, so nothing is taken twice.
@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from storage.commits import Commit, CommitRejected, CommitUnanswered, Verdict
 from storage.pipeline import ConnectionLost, Pipeline, StatementFailed
 from storage.pool import connection_string
-from storage.transaction import Participant, Transaction
+from storage.transaction import Participant, Transaction, places_of
 
 _BATCH = 256
 _FLUSH_SECONDS = 3.0
@@ -67,6 +67,7 @@ class Committer:
     def __init__(self, url: str, participants: Sequence[Participant]) -> None:
         self._conninfo = commit_conninfo(url)
         self._participants = tuple(participants)
+        self._places = places_of(self._participants)
         self._queue: deque[_Entry] = deque()
         self._arrived = asyncio.Event()
         self._pipeline: Pipeline | None = None
@@ -113,8 +114,6 @@ class Committer:
         try:
             while True:
                 await self._arrived.wait()
-                if len(self._queue) > 1:  # busy: what has arrived in sockets already joins them
-                    await asyncio.sleep(0)
                 batch = self._next_batch()
                 await self._answer(batch)
         finally:
@@ -168,13 +167,14 @@ class Committer:
             patience = min(entry.deadline for entry in (*entries, *self._queue))
             async with asyncio.timeout_at(patience):
                 self._pipeline = await Pipeline.open(self._conninfo)
-        transaction = Transaction(self._participants, [entry.commit for entry in entries])
-        async with asyncio.timeout(_FLUSH_SECONDS):
-            rows = await self._pipeline.run(transaction.first_trip())
-            verdicts, second_trip = transaction.decide(rows)
-            for entry in entries:
-                entry.in_doubt = True
-            await self._pipeline.run(second_trip)
+        commits = [entry.commit for entry in entries]
+        transaction = Transaction(self._participants, self._places, commits)
+        until = asyncio.get_running_loop().time() + _FLUSH_SECONDS
+        rows = await self._pipeline.run(transaction.first_trip(), until)
+        verdicts, second_trip = transaction.decide(rows)
+        for entry in entries:
+            entry.in_doubt = True
+        await self._pipeline.run(second_trip, until)
         for entry, verdict in zip(entries, verdicts, strict=True):
             if not entry.verdict.done():  # its caller may be gone; the commit stands
                 entry.verdict.set_result(verdict)

@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: a supervised server for a machine that has none.
 
-It keeps its data in a folder, listens on a loopback port of its own, stops when our process dies
-(kill -9 included) and is started again when it dies itself. One supervisor per folder; other
-processes share the server through `url`. Statement texts and values never reach its log.
+It keeps its data in a folder, listens on a loopback port and a socket of its own, stops when our
+process dies (kill -9 included) and is started again when it dies itself. One supervisor per folder;
+other processes share the server through `url`. Statement texts and values never reach its log.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -33,10 +34,12 @@ from storage.embedded_place import (
     find_place,
     remembered_folder,
 )
+from storage.embedded_socket import forget_sockets, quoted, socket_folder
 
 __all__ = ["EmbeddedPostgres", "FolderInUseError", "PostgresError"]
 
 _ADMIN, _APPLICATION = "postgres", "reapi"
+_LOOPBACK = "127.0.0.1"
 _PORTS = range(20_000, 32_000)  # below every system's range for outgoing connections
 _ORPHANS_SECONDS = 15.0
 _START_SECONDS = 120.0  # crash recovery reads up to max_wal_size of log
@@ -77,6 +80,7 @@ class EmbeddedPostgres:
         self._place = Place("self", self._home, Path())
         self._server: asyncio.subprocess.Process | None = None
         self._port = 0
+        self._socket: Path | None = None
         self._password = ""
         self._alive_fd = -1
 
@@ -96,6 +100,12 @@ class EmbeddedPostgres:
     def url(self) -> str:
         """The application's database. Holds the password: a secret."""
         return self._url(_APPLICATION)
+
+    @property
+    def near_url(self) -> str:
+        """The same through the socket, where there is one: for our own calls, which are many."""
+        host = _LOOPBACK if self._socket is None else quote(str(self._socket), safe="")
+        return self._url(_APPLICATION, host)
 
     @property
     def admin_url(self) -> str:
@@ -124,7 +134,7 @@ class EmbeddedPostgres:
         async with AsyncExitStack() as stack:
             self._home.mkdir(mode=0o711, parents=True, exist_ok=True)
             folder = remembered_folder(self._home) or self._home
-            for path in {self._home, folder}:
+            for path in dict.fromkeys((self._home, folder)):
                 stack.callback(os.close, owned(path))
             server_lock = await self._server_lock(folder)
             try:
@@ -135,6 +145,7 @@ class EmbeddedPostgres:
                 os.close(server_lock)
             if self._place.folder not in {self._home, folder}:
                 stack.callback(os.close, owned(self._place.folder))
+            self._socket = socket_folder(self._place)
             self._password = kept_password(self._home / "password", self._place.data)
             rotate(self._log)
             stack.push_async_callback(self._end)
@@ -155,9 +166,9 @@ class EmbeddedPostgres:
     def _log(self) -> Path:
         return self._home / "server.log"
 
-    def _url(self, name: str) -> str:
+    def _url(self, name: str, host: str = _LOOPBACK) -> str:
         assert self._port, "not started"
-        return f"postgresql://{name}:{self._password}@127.0.0.1:{self._port}/{name}"
+        return f"postgresql://{name}:{self._password}@{host}:{self._port}/{name}"
 
     async def _server_lock(self, folder: Path) -> int:
         """The descriptor of the lock that says: no server runs on this folder."""
@@ -175,6 +186,7 @@ class EmbeddedPostgres:
         try:
             # What the last server left is void once we hold the lock; its pid may be anybody's.
             (self._place.data / "postmaster.pid").unlink(missing_ok=True)
+            forget_sockets(self._place)
             with self._log.open("ab") as log:
                 return await asyncio.create_subprocess_exec(
                     *(sys.executable, "-I", "-S", LAUNCHER, "run", self._place.identity),
@@ -230,7 +242,11 @@ class EmbeddedPostgres:
 
     async def _serve(self) -> None:
         """Start the server on our port; returns once it answers."""
-        settings = {"cluster_name": folder_name(self._place.data), **self._settings}
+        settings = {
+            "cluster_name": folder_name(self._place.data),
+            "unix_socket_directories": quoted(self._socket),
+            **self._settings,
+        }
         flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         self._server = await self._run(
             "postgres", "-D", self._place.data, "-p", str(self._port), *flags
@@ -370,7 +386,7 @@ def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((_LOOPBACK, port))
         except OSError:
             return False
     return True

@@ -12,6 +12,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.embedded_place import LAUNCHER
+
 _POLL_SECONDS = 0.02
 _QUIT_AFTER_SECONDS = 3.0  # a fast shutdown writes a checkpoint
 _KILL_AFTER_SECONDS = 5.0
@@ -93,8 +95,12 @@ async def orphans(data: Path, processes: Path = Path("/proc")) -> list[Orphan]:
 
 
 def is_leader(command: str, name: str) -> bool:
-    """Whether *command* is the first process of the server called *name*."""
-    return "/bin/postgres -D " in command and f" -c cluster_name={name} " in command
+    """Whether *command* is the first process of the server called *name*.
+
+    Its launcher, and the watcher that may stay of that, have the same words among their arguments.
+    """
+    program, _, arguments = command.partition("/bin/postgres -D ")
+    return f"/{LAUNCHER.name} run " not in program and f" -c cluster_name={name} " in arguments
 
 
 async def commands(processes: Path) -> list[tuple[int, str]]:

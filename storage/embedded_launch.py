@@ -36,12 +36,14 @@ _LOWEST_FREE_FD, _FD_CEILING = 3, 1024
 def main(verb: str, identity: str, *rest: str) -> NoReturn:
     """Probe or run."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold table rows
+    # Got while we are root: as another user we may be unable to read Python's own libraries.
+    prctl = libc_function("prctl") if verb == "run" else None
     if not become(identity):
         sys.exit(REFUSED)
     if verb == "probe":
         sys.exit(0 if all(os.access(path, os.X_OK) for path in rest) else UNREACHABLE)
     death, alive_fd, parent, *argv = rest
-    if death != "signal" or not die_with_parent():
+    if death != "signal" or not die_with_parent(prctl):
         watch(int(alive_fd))
     os.close(int(alive_fd))
     if os.getppid() != int(parent):
@@ -80,12 +82,11 @@ def enter_namespace() -> bool:
     return True
 
 
-def die_with_parent() -> bool:
+def die_with_parent(prctl: Callable[..., int] | None) -> bool:
     """Ask the kernel for SIGINT, PostgreSQL's fast shutdown, when the parent's thread dies.
 
     Changing user clears the request, so it comes after `become`.
     """
-    prctl = libc_function("prctl")
     return prctl is not None and prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0) == 0
 
 

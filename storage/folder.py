@@ -48,7 +48,7 @@ class FolderStore:
         self._root = str(root)
         self._sync = sync
         # Drafts of other processes on the same folder have other names.
-        self._draft = f"{secrets.token_hex(8)}-"
+        self._draft = f"~{secrets.token_hex(8)}-"
         self._numbers = itertools.count()
 
     async def put(self, name: str, data: bytes) -> None:
@@ -150,12 +150,11 @@ class FolderStore:
 
     def _open_draft(self, path: str) -> tuple[str, int]:
         """A new file beside *path*, on the same file system: its name and descriptor."""
-        folder = path[: path.rindex("/")]
-        draft = f"{folder}/{self._draft}{next(self._numbers)}.part"
+        draft = f"{path}{self._draft}{next(self._numbers)}.part"
         try:
             return draft, os.open(draft, _NEW, 0o600)
         except FileNotFoundError:  # the first object of its shard
-            Path(folder).mkdir(exist_ok=True)
+            Path(path).parent.mkdir(exist_ok=True)
             return draft, os.open(draft, _NEW, 0o600)
 
     def _write(self, path: str, data: bytes) -> None:
@@ -173,9 +172,9 @@ class FolderStore:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    written = os.write(descriptor, data)
+    while written < len(data):  # the disk took a part only
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 async def _synced(descriptor: int) -> None:

@@ -1,9 +1,10 @@
 """One batch of commits as one transaction: what to lock and read, the decision, what to write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from storage.commits import Book, Commit, Verdict, decide
+from storage.lone import lone
 from storage.pipeline import Rows, Statement
 
 Read = tuple[int, str, tuple[Any, ...]]
@@ -40,20 +41,27 @@ class Participant(Protocol):
         ...
 
 
+def places_of(participants: Sequence[Participant]) -> Mapping[type, int]:
+    """Of each type of record, where the room stands that decides over it."""
+    return {kind: place for place, room in enumerate(participants) for kind in room.parts}
+
+
 class Transaction:
     """What one batch does in its two round trips."""
 
-    def __init__(self, participants: Sequence[Participant], commits: Sequence[Commit]) -> None:
+    def __init__(
+        self,
+        participants: Sequence[Participant],
+        places: Mapping[type, int],
+        commits: Sequence[Commit],
+    ) -> None:
+        """*places*: see `places_of` the participants."""
         self._commits = commits
-        by_type: dict[type, list[Any]] = {}
+        parts: list[list[Any]] = [[] for _ in participants]
         for commit in commits:
             for part in commit.parts:
-                by_type.setdefault(type(part), []).append(part)
-        self._involved = [
-            (room, [part for kind in room.parts for part in by_type.get(kind, ())])
-            for room in participants
-            if any(kind in by_type for kind in room.parts)
-        ]
+                parts[places[type(part)]].append(part)
+        self._involved = [each for each in zip(participants, parts, strict=True) if each[1]]
         reads = [
             (rank, index, sql, parameters)
             for index, (room, parts) in enumerate(self._involved)
@@ -64,7 +72,7 @@ class Transaction:
 
     def first_trip(self) -> list[Statement]:
         """Lock and read, then look at the clock."""
-        reads = [(sql, parameters) for _, _, sql, parameters in self._reads]
+        reads = [lone((sql, parameters)) for _, _, sql, parameters in self._reads]
         return [_BEGIN, *reads, _CLOCK]
 
     def decide(self, results: Sequence[Rows]) -> tuple[Sequence[Verdict], list[Statement]]:
@@ -83,5 +91,5 @@ class Transaction:
         ]
         by_type = {kind: book for room, book in books for kind in room.parts}
         verdicts = decide(self._commits, by_type)
-        writes = [statement for room, book in books for statement in room.writes(book)]
+        writes = [lone(statement) for room, book in books for statement in room.writes(book)]
         return verdicts, [*writes, _COMMIT] if writes else [_ROLLBACK]

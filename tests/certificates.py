@@ -53,7 +53,9 @@ class Authority:
     def _certificate(
         self, key: ec.EllipticCurvePublicKey, name: str, *, is_authority: bool
     ) -> x509.Certificate:
+        """With all that RFC 5280 asks for: Python's default is strict about it since 3.13."""
         now = datetime.now(UTC)
+        mine, own = self._key.public_key(), x509.SubjectKeyIdentifier.from_public_key(key)
         return (
             x509.CertificateBuilder()
             .subject_name(_named(name))
@@ -64,8 +66,26 @@ class Authority:
             .not_valid_after(now + _DAY)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(own, critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(mine), critical=False)
+            .add_extension(key_usage(is_authority=is_authority), critical=True)
             .sign(self._key, hashes.SHA256())
         )
+
+
+def key_usage(*, is_authority: bool) -> x509.KeyUsage:
+    """What a key is for: to sign certificates, or the handshakes of a server."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _named(name: str) -> x509.Name:

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,8 +114,13 @@ class Scripted:
         self.scripts[channel] = list(scripts)
 
     async def attempt(
-        self, dialect: object, ask: Ask, channel: Channel, budget: float | None = None
-    ) -> AsyncGenerator[Piece, None]:
+        self,
+        dialect: object,
+        ask: Ask,
+        channel: Channel,
+        take: Callable[[Piece], None],
+        budget: float | None = None,
+    ) -> None:
         self.asked.append(channel.name)
         self.asks.append(ask)
         self.started.set()
@@ -128,7 +133,7 @@ class Scripted:
                 if isinstance(step, asyncio.Event):
                     await step.wait()
                     continue
-                yield step
+                take(step)
         finally:
             self.closed += 1
 

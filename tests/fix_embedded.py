@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import pwd
@@ -18,6 +19,7 @@ import pytest_asyncio
 
 from storage.embedded import EmbeddedPostgres
 from storage.embedded_guard import try_lock
+from tests.embedded_database import place_of
 from tests.fix_postgres import scratch_folder
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +49,9 @@ ready, told = os.pipe()
 mapped, done = os.pipe()
 subject = os.getpid()
 if os.fork() == 0:
-    os.read(ready, 1)
+    os.close(told)
+    if not os.read(ready, 1):
+        os._exit(0)  # it was refused
     for name in ("uid_map", "gid_map"):
         with open(f"/proc/{subject}/{name}", "w") as file:
             file.write("0 0 65536")
@@ -60,6 +64,22 @@ with open("/proc/sys/user/max_user_namespaces", "w") as file:
     file.write("0")
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+# Exit 0 when a user namespace can be had.
+NAMESPACE = """
+import ctypes, os
+user = os.geteuid()
+assert ctypes.CDLL(None).unshare(0x10000000) == 0
+with open("/proc/self/uid_map", "w") as file:
+    file.write(f"65534 {user} 1")
+"""
+
+
+@functools.cache
+def namespaces_are_refused() -> bool:
+    """Whether this machine is one that `WITHOUT_NAMESPACES` stands for, already."""
+    command = [sys.executable, "-c", NAMESPACE]
+    return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
 @pytest.fixture
@@ -87,9 +107,10 @@ async def home() -> AsyncIterator[Path]:
 
 @pytest.fixture
 def copied_home(home: Path, passable_folder: Path) -> Path:
-    """A copy of `home` for tests that leave it in another state."""
+    """A copy of `home`, data included, for tests that leave it in another state."""
     copy = passable_folder / "a folder"
-    shutil.copytree(home, copy)
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("location", "data"))
+    shutil.copytree(place_of(home) / "data", copy / "data")
     copy.chmod(0o711)
     return copy
 
@@ -115,10 +136,11 @@ async def rows_kept(url: str) -> int:
 
 
 async def everything_gone(folder: Path) -> None:
-    """Wait until no process of a server in *folder* lives (10 seconds at most)."""
+    """Wait until no process of a server on the home *folder* lives (10 seconds at most)."""
+    lock = place_of(folder) / "server.lock"
     async with asyncio.timeout(10):
         while True:
-            descriptor = try_lock(folder / "server.lock")
+            descriptor = try_lock(lock)
             if descriptor is not None:
                 return os.close(descriptor)
             await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.embedded_database import connected_to
 from tests.patience import wait_until
 from tests.role_processes import running_role
 
@@ -97,12 +98,7 @@ class Gateway:
 
     def database(self, name: str = "reapi") -> psycopg.Connection[Any]:
         """A connection of our own to the embedded database; `postgres` is the superuser's."""
-        password = next((self.home / "postgres").rglob("password*")).read_text().strip()
-        pid_file = next((self.home / "postgres").rglob("postmaster.pid"))
-        port = int(pid_file.read_text().splitlines()[3])
-        return psycopg.connect(
-            host="127.0.0.1", port=port, user=name, password=password, dbname=name
-        )
+        return connected_to(self.home / "postgres", name)
 
     def kill(self) -> None:
         """What a power cut does to the process."""

@@ -16,6 +16,7 @@ from psycopg import sql
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from storage.pool import Pool, open_pool
+from tests.embedded_database import forget_databases
 
 MIGRATIONS = Path(__file__).parents[1] / "storage" / "migrations"
 
@@ -34,7 +35,17 @@ def scratch_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="reapi-tests-", dir=MEMORY if roomy else None) as name:
         folder = Path(name)
         folder.chmod(0o711)
-        yield folder
+        try:
+            yield folder
+        finally:
+            forget_databases(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove what servers of `tmp_path` folders keep elsewhere, once no test needs it."""
+    yield
+    forget_databases(tmp_path_factory.getbasetemp())
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

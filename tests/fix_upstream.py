@@ -8,8 +8,10 @@ A script is either the bytes to send or an async function of a `Peer`.
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self, cast
 
@@ -91,6 +93,18 @@ class Upstream:
         host, port = self._server.sockets[0].getsockname()
         return f"{host}:{port}"
 
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._tasks)
+
+    @asynccontextmanager
+    async def over(self, tls: ssl.SSLContext) -> AsyncIterator[str]:
+        """Serve over TLS as well, at the address that this gives."""
+        async with await asyncio.start_server(self._accepted, "127.0.0.1", 0, ssl=tls) as server:
+            host, port = server.sockets[0].getsockname()
+            yield f"{host}:{port}"
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, limit=1 << 26)
         return self
@@ -126,9 +140,12 @@ class Upstream:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         line, *lines = head.split("\r\n")
-        headers = {
-            name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)
-        }
+        pairs = [
+            (name.lower(), value.strip()) for name, _, value in (x.partition(":") for x in lines)
+        ]
+        headers = dict(pairs)
+        # A blank line at the end makes two of them.
+        assert len(headers) == len(pairs) - 1, "a header is there twice"
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         method, path, _ = line.split(" ")
         self.requests.append(Request(method, path, headers, body))

@@ -48,11 +48,12 @@ def check_inputs(model: Model, inputs: Sequence[Input], outputs: int) -> None:
         if len(peers) < rule.minimum:
             message = f"The model needs {rule.minimum} `{rule.role}` at least."
             raise _invalid(rule.role, message, Reason.MISSING_PARAMETER)
+        if not peers:
+            continue
         for item in peers:
             _check_company(rule, item, by_role)
             _check_same_size(rule, item, by_role)
-        if peers:
-            _check_together(rule, peers, by_role)
+        _check_together(rule, peers, by_role)
     most = model.maximum_together
     if most is not None and len(inputs) + outputs > most:
         raise _invalid("output_count", f"Inputs and `output_count` together may be at most {most}.")

@@ -67,7 +67,8 @@ def validate(
         elif checked != schema.default:
             parameters[name] = checked
     for rule in model.rules:
-        _check_rule(rule, model, given, parameters, inputs)
+        if rule.parameter in given or rule.input is not None:
+            _check_rule(rule, model, given, parameters, inputs)
     if model.explicit:
         told = {
             name: value
@@ -226,8 +227,8 @@ def _check_prompt(model: Model, prompt: Body[str], mode: Mode, *, has_inputs: bo
 
 
 def _check_length(schema: ParameterSchema, text: Body[str] | str) -> None:
-    low, high = schema.minimum or 0, schema.maximum
-    if len(text) < low or (high is not None and len(text) > high):
+    size, low, high = len(text), schema.minimum or 0, schema.maximum
+    if size < low or (high is not None and size > high):
         limit = f"{_plain(low)} or more" if high is None else f"{_plain(low)} to {_plain(high)}"
         raise _invalid(schema.name, f"`{schema.name}` must have {limit} characters.")
 

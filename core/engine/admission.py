@@ -6,7 +6,6 @@ the first two.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 from types import TracebackType
@@ -25,13 +24,24 @@ KEPT_LIMITS = 10_000
 """Keys over their rate that are remembered; whoever is forgotten is asked about again."""
 
 
+class _Share:
+    """What one key has of the process. Its slots know it: keys are looked up once a request."""
+
+    __slots__ = ("bytes", "calls")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.bytes = 0
+
+
 class Slot:
     """One admitted request's share of the process; give it back with `release`."""
 
-    __slots__ = ("_admission", "_bytes", "_open", "key", "ticket")
+    __slots__ = ("_admission", "_bytes", "_open", "_share", "key", "ticket")
 
-    def __init__(self, admission: "Admission", key: Hashable) -> None:
+    def __init__(self, admission: "Admission", key: Hashable, share: _Share) -> None:
         self._admission = admission
+        self._share = share
         self._bytes = 0
         self._open = True
         self.key = key
@@ -47,14 +57,14 @@ class Slot:
         """Make the share at least *size* bytes; raises OVERLOADED when that is too much."""
         more = size - self._bytes
         if more > 0:
-            self._admission.take(self.key, more)
+            self._admission.take(self.key, self._share, more)
             self._bytes = size
 
     def count(self, size: int) -> None:
         """Add *size* bytes that came from a provider: they are here, whatever the budget."""
         if self._open:
             self._bytes += size
-            self._admission.add(self.key, size)
+            self._admission.add(self._share, size)
 
     def received(self) -> None:
         """The whole request is here."""
@@ -77,7 +87,7 @@ class Slot:
             self._open = False
             if self.ticket is not None:
                 self._admission.end_turn(self.ticket)
-            self._admission.give(self.key, self._bytes)
+            self._admission.give(self.key, self._share, self._bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +118,8 @@ class Admission:
         self.gate = Gate()
         self.calls = 0
         self.bytes = 0
-        self._calls_of: Counter[Hashable] = Counter()
-        self._bytes_of: Counter[Hashable] = Counter()
+        self._shares: dict[Hashable, _Share] = {}
+        """Of the keys that have a call here."""
         self._limited: dict[Hashable, tuple[float, GatewayError]] = {}
         """Keys over their rate: until when, and what they were told."""
         self._turns: dict[Ticket, asyncio.Future[None]] = {}
@@ -120,12 +130,15 @@ class Admission:
         """Admit one request of *key*; raises OVERLOADED when the process is full or stopping."""
         if self._closed:
             raise self._refusal("shutdown", "This process is shutting down; try again.")
-        calls = self._calls_of[key]
-        if self.calls >= self._maximum_calls or _is_greedy(key, calls + 1, self._maximum_calls):
+        share = self._shares.get(key) or _Share()
+        calls = share.calls + 1
+        if self.calls >= self._maximum_calls or _is_greedy(key, calls, self._maximum_calls):
             raise self._refusal("requests")
         self.calls += 1
-        self._calls_of[key] += 1
-        return Slot(self, key)
+        share.calls = calls
+        if calls == 1:
+            self._shares[key] = share
+        return Slot(self, key, share)
 
     async def turn(self, slot: Slot) -> None:
         """Wait until the work for *slot* may begin; raises OVERLOADED, RATE_LIMIT_EXCEEDED."""
@@ -136,7 +149,8 @@ class Admission:
         ticket = slot.ticket = self.gate.arrive(slot.key, now)
         if ticket is None:
             raise self._refusal("turns")
-        self._watch()
+        if self._timer is None:
+            self._watch()
         if ticket.is_queued:
             turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
             try:
@@ -169,7 +183,8 @@ class Admission:
     def resume(self, ticket: Ticket) -> None:
         """Its request is worked on again."""
         self.gate.resume(ticket, self._now())
-        self._watch()
+        if self._timer is None:
+            self._watch()
 
     def end_turn(self, ticket: Ticket) -> None:
         """The work for *ticket* is done, or nobody waits for it any more."""
@@ -179,30 +194,30 @@ class Admission:
         """Refuse everything from now on."""
         self._closed = True
 
-    def take(self, key: Hashable, size: int) -> None:
-        """Add *size* bytes to what is in flight."""
-        has = self._bytes_of[key] + size
-        if self.bytes + size > self._maximum_bytes or _is_greedy(key, has, self._maximum_bytes):
+    def take(self, key: Hashable, share: _Share, size: int) -> None:
+        """Add *size* bytes of *key* to what is in flight."""
+        has, most = share.bytes + size, self._maximum_bytes
+        if self.bytes + size > most or _is_greedy(key, has, most):
             raise self._refusal("bytes_in_flight")
-        self.add(key, size)
+        self.add(share, size)
 
-    def add(self, key: Hashable, size: int) -> None:
+    def add(self, share: _Share, size: int) -> None:
         """Add them whatever the budget."""
         self.bytes += size
-        self._bytes_of[key] += size
+        share.bytes += size
 
-    def give(self, key: Hashable, size: int) -> None:
+    def give(self, key: Hashable, share: _Share, size: int) -> None:
         """End one request that held *size* bytes."""
         self.calls -= 1
         self.bytes -= size
-        self._calls_of[key] -= 1
-        self._bytes_of[key] -= size
-        if not self._calls_of[key]:
-            del self._calls_of[key], self._bytes_of[key]
+        share.calls -= 1
+        share.bytes -= size
+        if not share.calls:
+            del self._shares[key]
 
     def _limit(self, key: Hashable, now: float) -> GatewayError | None:
         """What a key over its rate is told."""
-        limited = self._limited.get(key)
+        limited = self._limited.get(key) if self._limited else None
         if limited is None:
             return None
         until, error = limited
@@ -214,8 +229,7 @@ class Admission:
 
     def _watch(self) -> None:
         """Look after them while there is work; nothing runs when there is none."""
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from billing.ledger import OperatorBook
 from billing.pricing import share
-from core.engine.calls import Taken, leaving
+from core.engine.calls import Leaving, Taken
 from core.engine.course import Course, Lane, Made, Timing, Tried, Waste
 from core.engine.events import AttemptStarted, Live
 from core.engine.hedging import Race
@@ -31,19 +30,10 @@ from core.errors import (
     explained,
 )
 from core.log import AttemptEnded, Emit
-from core.model import (
-    EMPTY_REPORT,
-    Acknowledged,
-    Ask,
-    Channel,
-    Piece,
-    Preview,
-    Report,
-    Sound,
-)
+from core.model import Acknowledged, Ask, Channel, Piece, Preview, Report, Sound
 from core.policy.decisions import Attempt, Reconcile, Stop, TryAnother
 from core.policy.failover import Failover, Plan
-from core.policy.fan_out import part_of, placed
+from core.policy.fan_out import Output, part_of, placed
 from core.policy.risk import RiskCaps
 from core.providers import DIALECTS, JOB_DIALECTS, Dialect
 
@@ -51,10 +41,15 @@ from core.providers import DIALECTS, JOB_DIALECTS, Dialect
 class Upstream(Protocol):
     """One try on one channel: the driver."""
 
-    def attempt(
-        self, dialect: Dialect, ask: Ask, channel: Channel, budget: float | None = None
-    ) -> AsyncGenerator[Piece, None]:
-        """Yield pieces; raise UpstreamError. Closing the generator ends the call."""
+    async def attempt(
+        self,
+        dialect: Dialect,
+        ask: Ask,
+        channel: Channel,
+        take: Callable[[Piece], None],
+        budget: float | None = None,
+    ) -> None:
+        """Give *take* every piece as it comes; raise UpstreamError. Cancelling ends the call."""
         ...
 
 
@@ -118,28 +113,26 @@ class Attempts:
 
         Gives back the attempt, booked and not begun, on a channel that makes fewer at once.
         """
+        attempt, previous, course = first, "", lane.course
         try:
-            return await self._tried(lane, first)
+            while attempt.channel.maximum_count >= len(lane.indices):
+                self._check_lease(lane)
+                lane.live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
+                tried = await self._attempted(lane, attempt)
+                decision = tried.stop or await self._decided(lane, tried)
+                if decision is None:
+                    return None
+                previous = "" if tried.error is None else tried.error.fault
+                course.pursuit = None
+                attempt = await self._following(decision, lane)
         except GatewayError:
             if not lane.made:
                 raise
             return None
-
-    async def _tried(self, lane: Lane, first: Attempt) -> Attempt | None:
-        attempt, previous, course = first, "", lane.course
-        while attempt.channel.maximum_count >= len(lane.indices):
-            self._check_lease(lane)
-            lane.live.publish(AttemptStarted(attempt.number, attempt.channel.name, previous))
-            tried = await self._attempted(lane, attempt)
-            decision = tried.stop or await self._decided(lane, tried)
-            if decision is None:
-                return None
-            previous = "" if tried.error is None else tried.error.fault
-            course.pursuit = None
-            attempt = await self._following(decision, lane)
         return attempt
 
-    async def _attempted(self, lane: Lane, attempt: Attempt) -> Tried:
+    def _attempted(self, lane: Lane, attempt: Attempt) -> Coroutine[Any, Any, Tried]:
+        """Make one attempt, or two side by side."""
         if (
             lane.course.hedges
             and not lane.is_hedged
@@ -155,8 +148,8 @@ class Attempts:
                 self._now,
                 partial(self._holds, epoch),
             )
-            return await race.run(attempt)
-        return await self._once(lane, attempt, Timing(lane.shard))
+            return race.run(attempt)
+        return self._once(lane, attempt, Timing(lane.shard))
 
     async def _once(self, lane: Lane, attempt: Attempt, timing: Timing) -> Tried:
         """Make one attempt."""
@@ -188,7 +181,7 @@ class Attempts:
         made, attempt, failover = tried.made, tried.attempt, lane.failover
         assert made is not None
         lane.made.append(made)
-        if len(made.finals) + len(made.kept) >= len(lane.indices) or not _may_fill(tried):
+        if len(made.outputs) + len(made.kept) >= len(lane.indices) or not _may_fill(tried):
             failover.succeeded(attempt, self._now())
             self._note(lane, tried)
             return None
@@ -297,49 +290,49 @@ class Attempts:
                 raise
             good = []
         good = good[: wanted - len(kept)]
-        report = taken.report
-        return Made(
-            channel.name,
-            tuple([final for final, _ in good]),
-            tuple([found for _, found in good]),
-            plain(report) if report is not EMPTY_REPORT else report,
-            tuple(kept),
-        )
+        return Made(channel.name, tuple(good), plain(taken.report), tuple(kept))
 
     async def _one(self, lane: Lane, attempt: Attempt, timing: Timing) -> Made:
         """Take the pieces of one attempt; previews and sounds go to the caller as they come.
 
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
-        self._check_lease(lane)  # again: a race begins its attempts later, in tasks of their own
+        if lane.course.hedges:  # a race begins its attempts later, in tasks of their own
+            self._check_lease(lane)
         taken, channel, wanted = Taken(), attempt.channel, len(lane.indices)
         ask = part_of(lane.ask, lane.indices)
         budget = attempt.deadlines.total if attempt.is_cut else None
-        call = self._upstream.attempt(DIALECTS[channel.dialect], ask, channel, budget)
-        try:
-            async with leaving(lane.live, channel), aclosing(call) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Acknowledged):
-                        timing.acknowledged, timing.http_status = self._now(), piece.http_status
-                        continue
-                    if isinstance(piece, Report):
-                        taken.add(piece)
-                        continue
-                    timing.first_byte = timing.first_byte or self._now()
-                    output = piece if ask is lane.ask else placed(piece, lane.indices)
-                    if output is None:
-                        continue
+
+        def take(piece: Piece) -> None:
+            if isinstance(piece, Acknowledged):
+                timing.acknowledged, timing.http_status = self._now(), piece.http_status
+            elif isinstance(piece, Report):
+                taken.add(piece)
+            else:
+                timing.first_byte = timing.first_byte or self._now()
+                output = piece if ask is lane.ask else placed(piece, lane.indices)
+                if output is not None:
                     lane.course.count(taken.add(output))
-                    if isinstance(output, Preview) or (ask.partials and isinstance(output, Sound)):
-                        if lane.claim is not None:
-                            lane.claim(attempt)
-                        lane.failover.delivered()
-                        lane.live.publish(output)
+                    self._show(lane, attempt, output, ask.partials)
+
+        try:
+            with Leaving(lane.live, channel):
+                dialect = DIALECTS[channel.dialect]
+                await self._upstream.attempt(dialect, ask, channel, take, budget)
         except UpstreamError as error:
             if not taken.finals and not taken.hosted:
                 raise
             timing.cut = error
         return await self._brought(channel, lane.course, wanted, taken)
+
+    @staticmethod
+    def _show(lane: Lane, attempt: Attempt, output: Output, partials: int) -> None:
+        """Give the caller what can be seen or heard before the whole is there, if it is wished."""
+        if isinstance(output, Preview) or (partials and isinstance(output, Sound)):
+            if lane.claim is not None:
+                lane.claim(attempt)
+            lane.failover.delivered()
+            lane.live.publish(output)
 
     def _check_lease(self, lane: Lane) -> None:
         """Send nothing any more once somebody else may end it (semantics.md 17)."""
@@ -350,10 +343,11 @@ class Attempts:
         """Record how an attempt went, and log it."""
         attempt, error, timing = tried.attempt, tried.error, tried.timing
         fault, phase = (None, Phase.DONE) if error is None else (error.fault, error.phase)
-        lane.course.note(attempt, timing, error, self._now())
+        now = self._now()
+        lane.course.note(attempt, timing, error, now)
         if fault is Fault.CONTENT_POLICY and attempt.channel.bills_on_refusal:
             cost = self._waste(lane, attempt)
-            self._risks.add(str(lane.course.entry.key_id), cost, self._now())
+            self._risks.add(str(lane.course.entry.key_id), cost, now)
         self._emit(
             AttemptEnded(
                 attempt.channel.name,
@@ -361,7 +355,7 @@ class Attempts:
                 fault or "",
                 phase,
                 timing.http_status,
-                (self._now() - attempt.started) * 1000,
+                (now - attempt.started) * 1000,
                 attempt.health.operation,
             )
         )

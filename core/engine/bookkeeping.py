@@ -1,21 +1,18 @@
 """The two commits of a generation: one before anybody is asked, one after the outcome."""
 
 from collections.abc import Callable
-from dataclasses import field
 from uuid import UUID
 
 from accounts.limits import Allowance, KeyRelease, KeyUse
 from billing.ledger import Hold, Loss, Settle, Void
-from billing.pricing import PriceLine
 from core.caller import Caller
+from core.engine.examined import Job
 from core.engine.ids import random_id
 from core.engine.quote_uses import UseQuote
-from core.engine.quotes import Quote
 from core.engine.records import (
     Adopt,
     AssetRecord,
     AttemptRecord,
-    Callback,
     Claimed,
     Finished,
     FinishGeneration,
@@ -31,7 +28,8 @@ from core.engine.records import (
 )
 from core.engine.refusals import refusal_error
 from core.errors import GatewayError, Reason
-from core.model import EMPTY_REPORT, GenerationState, Kind, Report
+from core.model import EMPTY_REPORT, GenerationState, Report
+from core.policy.decisions import Attempt
 from core.values import dataclass
 from storage.commits import (
     HOLD_PATIENCE,
@@ -41,37 +39,6 @@ from storage.commits import (
     Refused,
     Verdict,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What is recorded of a request when it is accepted."""
-
-    id: UUID
-    model: str
-    kind: Kind
-    catalogue_version: str
-    endpoint: str
-    request_id: str
-    count: int
-    quoted_micros: int
-    duration_ms: int
-    fingerprint: bytes = field(repr=False)
-    idempotency_key: bytes | None = field(repr=False)
-    is_retry: bool
-    channel: str
-    """The first to be tried."""
-    callback: Callback | None = None
-    credential: str = ""
-    """Of the channel: its name."""
-    standing: str = ""
-    """Of the channel, when it was chosen."""
-    candidates: int = 0
-    """How many channels could serve it."""
-    quote: Quote | None = None
-    """That it carries."""
-    price_lines: tuple[PriceLine, ...] = ()
-    """What `quoted_micros` is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +78,23 @@ class Bookkeeper:
         self._epoch = epoch
 
     async def open(
-        self, caller: Caller, opening: Opening
+        self, caller: Caller, job: Job, id_: UUID, first: Attempt
     ) -> tuple[Entry, Allowance] | Replay | Claimed:
         """Record the request and hold its price; or find the generation that answers it.
 
-        Raises GatewayError when it is refused, and CommitUnanswered.
+        It is to be *id_*, and begins with the *first* attempt. Raises GatewayError when it is
+        refused, and CommitUnanswered.
         """
         entry = Entry(
-            opening.id,
+            id_,
             caller.account_id,
             caller.key_id,
             random_id(),
             self._epoch(),
-            opening.model,
+            job.model.id,
             random_id(),
         )
-        verdict = await self._commits.commit(Commit(_hold(caller, opening, entry)))
+        verdict = await self._commits.commit(Commit(_hold(caller, job, entry, first)))
         if isinstance(verdict, Refused):
             if isinstance(verdict.refusal, Replay | Claimed):
                 return verdict.refusal
@@ -211,8 +179,8 @@ def is_hidden(verdict: Verdict) -> bool:
     return isinstance(answer, Finished) and answer.hidden
 
 
-def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
-    quoted, quote = 0 if caller.sandbox else opening.quoted_micros, opening.quote
+def _hold(caller: Caller, job: Job, entry: Entry, first: Attempt) -> tuple[object, ...]:
+    quoted, quote = 0 if caller.sandbox else job.quoted_micros, job.quote
     return (
         NewGeneration(
             id=entry.id,
@@ -220,31 +188,31 @@ def _hold(caller: Caller, opening: Opening, entry: Entry) -> tuple[object, ...]:
             key_id=entry.key_id,
             hold_id=entry.hold_id,
             owner_epoch=entry.owner_epoch,
-            model=opening.model,
-            kind=opening.kind,
-            catalogue_version=opening.catalogue_version,
-            endpoint=opening.endpoint,
-            request_id=opening.request_id,
-            requested_count=opening.count,
+            model=entry.model,
+            kind=job.model.kind,
+            catalogue_version=job.catalogue_version,
+            endpoint=job.endpoint,
+            request_id=job.request_id,
+            requested_count=job.ask.count,
             quoted_micros=quoted,
-            duration_ms=opening.duration_ms,
-            fingerprint=opening.fingerprint,
+            duration_ms=job.seconds * 1000,
+            fingerprint=job.fingerprint,
             first_attempt=AttemptRecord(
                 1,
-                opening.channel,
+                first.channel.name,
                 entry.mark,
-                standing=opening.standing,
-                candidates=opening.candidates,
-                credential=opening.credential,
+                standing=first.standing,
+                candidates=first.candidates,
+                credential=first.channel.credential_name,
             ),
-            idempotency_key=opening.idempotency_key,
-            claim=opening.is_retry and opening.idempotency_key is None,
+            idempotency_key=job.idempotency_key,
+            claim=job.is_retry and job.idempotency_key is None,
             sandbox=caller.sandbox,
-            callback=opening.callback,
+            callback=job.callback,
             quote_id=None if quote is None else quote.id,
-            price_lines=() if caller.sandbox else opening.price_lines,
+            price_lines=() if caller.sandbox else job.price_lines,
         ),
-        KeyUse(entry.account_id, entry.key_id, opening.model),
+        KeyUse(entry.account_id, entry.key_id, entry.model),
         *(() if quote is None else (UseQuote(entry.account_id, quote.id, quote.expires_us),)),
         Hold(entry.hold_id, entry.account_id, quoted, caller.line_id or entry.key_id),
     )

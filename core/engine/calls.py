@@ -1,9 +1,8 @@
 """What a call to a provider has given so far, and how a caller's wish may end it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import field
+from types import TracebackType
 
 from core.engine.events import Live
 from core.errors import Reason, explained
@@ -22,42 +21,63 @@ class Taken:
     def add(self, piece: Piece) -> int:
         """Keep what belongs to the outcome; gives how many bytes *piece* holds in memory."""
         match piece:
-            case Acknowledged():
+            case Final():
+                self.finals.append(piece)
+            case Report():
+                self.report = piece
                 return 0
             case Hosted():
                 self.hosted.append(piece)
                 return 0
-            case Report():
-                self.report = piece
+            case Acknowledged():
                 return 0
-            case Final():
-                self.finals.append(piece)
         return len(piece.data)
 
 
-@asynccontextmanager
-async def leaving(live: Live, channel: Channel) -> AsyncIterator[None]:
-    """Leave a call as soon as the caller wishes it, unless the channel bills for that.
+class Leaving:
+    """Leaves a call as soon as the caller wishes it, unless the channel bills for that.
 
-    Raises CANCELLED then. A channel that bills for what was begun is heard to its end
-    (semantics.md 6, 8).
+    A `with` block around the call: it raises CANCELLED then. A channel that bills for what was
+    begun is heard to its end (semantics.md 6, 8). As `asyncio.timeout` does it, without the time.
     """
-    if channel.bills_on_cancel:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    limit = asyncio.timeout(None)
 
-    def leave() -> None:
-        limit.reschedule(loop.time())
+    __slots__ = ("_cancelling", "_handle", "_has_left", "_live", "_task")
 
-    live.on_cancel.add(leave)
-    try:
-        async with limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise explained(Reason.CANCELLED) from None
-    finally:
-        live.on_cancel.discard(leave)
+    def __init__(self, live: Live, channel: Channel) -> None:
+        self._live = None if channel.bills_on_cancel else live
+        self._handle: asyncio.Handle | None = None
+        self._has_left = False
+
+    def __enter__(self) -> None:
+        if self._live is None:
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        self._live.on_cancel.add(self._leave)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is None:
+            return
+        self._live.on_cancel.discard(self._leave)
+        if self._handle is not None:
+            self._handle.cancel()
+        if not self._has_left:
+            return
+        # Whoever else has cancelled the task meanwhile is heard as well.
+        others = self._task.uncancel() > self._cancelling
+        if kind is asyncio.CancelledError and not others:
+            raise explained(Reason.CANCELLED) from None
+
+    def _leave(self) -> None:
+        # What has come already is taken first.
+        self._handle = asyncio.get_running_loop().call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        self._has_left = True
+        self._task.cancel()

@@ -16,7 +16,7 @@ from core.engine.outputs import Kept, Store, discard, keep
 from core.engine.records import AssetRecord, NotOwner
 from core.errors import GatewayError, Reason, explained
 from core.log import CostLost, Emit, GenerationEnded, defect
-from core.model import Failure, Generation, GenerationState, Report
+from core.model import Asset, Failure, Generation, GenerationState, Report
 from core.values import dataclass
 from storage.commits import CommitRejected, CommitUnanswered, Refused
 
@@ -83,18 +83,7 @@ class Closing:
         )
         if not await self._close(case, outcome, kept):
             return
-        ended = replace(
-            case.accepted,
-            state=GenerationState.SUCCEEDED,
-            ended_at=datetime.now(UTC),
-            delivered_count=len(kept),
-            charged_micros=charged,
-            channel=made.channel,
-            attempt_count=len(course.records),
-            assets=tuple([item.asset for item in kept]),
-            report=report,
-            duration_ms=duration_ms or case.accepted.duration_ms,
-        )
+        ended = succeeded(case.accepted, outcome, tuple([item.asset for item in kept]))
         outputs = [OutputReady(item.asset, item.data) for item in kept]
         case.live.publish(*outputs, Charged(charged, made.report.usage), Completed(ended))
         self._report(ended, course)
@@ -126,11 +115,11 @@ class Closing:
 
     async def _kept(self, case: Case, made: Made) -> list[Kept]:
         """All outputs in their places; those of a channel that hosts them are there already."""
-        if not made.finals:
+        if not made.outputs:
             return list(made.kept)
         now = datetime.now(UTC)
         try:
-            kept = await keep(self._store, case.entry.id, made.finals, made.probes, now)
+            kept = await keep(self._store, case.entry.id, made.outputs, now)
         except OSError:
             await self._discard(made.kept)
             raise explained(Reason.STORAGE_UNAVAILABLE, retry_after=1) from None
@@ -180,6 +169,8 @@ def _losses(case: Case, course: Course) -> tuple[Loss, ...]:
 
     No catalogue knows what a channel costs, so the price stands for it: the most it may be.
     """
+    if not course.wastes:
+        return ()
     quoted, count = case.accepted.quoted_micros, case.accepted.requested_count
     losses = [
         Loss(
@@ -195,8 +186,10 @@ def _losses(case: Case, course: Course) -> tuple[Loss, ...]:
 
 def _length(report: Report, kept: Sequence[Kept]) -> float:
     """Seconds of an output; 0 where neither its provider nor its file tells what can be true."""
-    told = (report.seconds, max((item.seconds for item in kept), default=0.0))
-    return next((seconds for seconds in told if 0 < seconds <= LONGEST_SECONDS), 0.0)
+    for seconds in (report.seconds, max([item.seconds for item in kept], default=0.0)):
+        if 0 < seconds <= LONGEST_SECONDS:
+            return seconds
+    return 0.0
 
 
 def _sized(report: Report, made: AssetRecord) -> Report:
@@ -204,6 +197,36 @@ def _sized(report: Report, made: AssetRecord) -> Report:
     if report.size or not made.width:
         return report
     return replace(report, size=f"{made.width}x{made.height}")
+
+
+def succeeded(accepted: Generation, outcome: Outcome, assets: tuple[Asset, ...]) -> Generation:
+    """The generation as its callers see it from now on.
+
+    Field by field: every image comes by here, and `replace` takes three times as long.
+    """
+    return Generation(
+        id=accepted.id,
+        account_id=accepted.account_id,
+        model=accepted.model,
+        kind=accepted.kind,
+        state=outcome.state,
+        created_at=accepted.created_at,
+        requested_count=accepted.requested_count,
+        quoted_micros=accepted.quoted_micros,
+        ended_at=datetime.now(UTC),
+        fate_unknown_since=accepted.fate_unknown_since,
+        delivered_count=len(assets),
+        charged_micros=outcome.charged_micros,
+        channel=outcome.channel,
+        attempt_count=len(outcome.attempts),
+        assets=assets,
+        failure=accepted.failure,
+        sandbox=accepted.sandbox,
+        report=outcome.report,
+        duration_ms=outcome.duration_ms or accepted.duration_ms,
+        progress_percent=accepted.progress_percent,
+        epoch=accepted.epoch,
+    )
 
 
 def _failed(accepted: Generation, error: GatewayError, outcome: Outcome) -> Generation:

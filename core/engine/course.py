@@ -24,15 +24,15 @@ class Made:
     """What a channel delivered: bytes, and what was copied into the bucket already."""
 
     channel: str
-    finals: tuple[Final, ...]
-    probes: tuple[Probe, ...]
+    outputs: tuple[tuple[Final, Probe], ...]
+    """The bytes, each with what they are."""
     report: Report
     kept: tuple[Kept, ...] = ()
 
     @property
     def indices(self) -> set[int]:
         """Which outputs they are."""
-        return {final.output_index for final in self.finals} | {
+        return {final.output_index for final, _ in self.outputs} | {
             kept.record.output_index for kept in self.kept
         }
 

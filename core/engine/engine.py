@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from billing.pricing import length_of
 from core.caller import Caller
 from core.engine.admission import Slot
 from core.engine.attempts import Attempts
@@ -19,8 +18,9 @@ from core.engine.bookkeeping import Bookkeeper
 from core.engine.closing import Case, Closing
 from core.engine.course import Course, Made
 from core.engine.events import Accepted, Failed, Live, RateLimit
+from core.engine.examined import Job
 from core.engine.ids import new_id
-from core.engine.intake import Intake, Job
+from core.engine.intake import Intake
 from core.engine.library import Library, Trace
 from core.engine.order import Order
 from core.engine.outputs import Store, discard
@@ -41,17 +41,6 @@ class Ticket:
 
     generation: Generation
     watch: Callable[[], AsyncGenerator[Numbered, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """Everything that belongs to a generation while it runs."""
-
-    job: Job
-    case: Case
-    failover: Failover
-    first: Attempt
-    slot: Slot
 
 
 class Engine:
@@ -79,7 +68,6 @@ class Engine:
         self._emit = emit
         self._live: dict[UUID, Live] = {}
         self._opening: set[UUID] = set()
-        self._attempting: dict[UUID, asyncio.Task[Any]] = {}
         self._stopping = False
         self._watching = Watching(self._live, library, lambda: self._stopping)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,7 +109,7 @@ class Engine:
         id_ = new_id()
         self._opening.add(id_)
         try:
-            running = await self._open(caller, job, slot, failover, id_)
+            opened = await self._open(caller, job, slot, failover, id_)
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the ticket
             failover.close()
             slot.release()
@@ -130,40 +118,43 @@ class Engine:
             return
         finally:
             self._opening.discard(id_)
-        if isinstance(running, Ticket):
+        if isinstance(opened, Ticket):
             failover.close()
             slot.release()
             if not ticket.cancelled():
-                ticket.set_result(running)
+                ticket.set_result(opened)
             return
+        case, first = opened
         if ticket.cancelled():
             self.caller_left(caller, id_, detached=job.detached)
         else:
-            ticket.set_result(Ticket(running.case.accepted, running.case.live.watch))
-        await self._run(running)
+            ticket.set_result(Ticket(case.accepted, case.live.watch))
+        course = self._course(job, case, slot)
+        try:
+            making = self._making(job, case, failover, first, course, slot)
+            await self._supervised(case, course, making)
+        finally:
+            slot.release()
 
     async def _open(
         self, caller: Caller, job: Job, slot: Slot, failover: Failover, id_: UUID
-    ) -> Running | Ticket:
+    ) -> tuple[Case, Attempt] | Ticket:
         """Commit the hold; or find the generation that answers a repeated request."""
         first = failover.next_channel(self._now())
         if isinstance(first, Stop):
             raise first.to_error()
-        channel = first.channel
-        how = (channel.credential_name, first.standing, first.candidates)
-        opening = self._intake.opening(job, id_, channel.name, *how)
-        opened = await self._books.open(caller, opening)
+        opened = await self._books.open(caller, job, id_, first)
         slot.dispatched()
         if isinstance(opened, Replay | Claimed):
             return await self._again(caller, opened.generation_id)
         entry, allowance = opened
-        generation = job.accepted(caller, entry, channel.name)
+        generation = job.accepted(caller, id_, entry.owner_epoch, first.channel.name)
         live = Live(entry.id, caller.account_id, entry.owner_epoch)
         limit = RateLimit(allowance.limit, allowance.remaining, allowance.reset_us / 1e6)
         live.publish(Accepted(generation, rate_limit=limit))
         self._live[entry.id] = live
-        case = Case(entry, generation, live, job.seconds, length_of(job.price_lines))
-        return Running(job, case, failover, first, slot)
+        case = Case(entry, generation, live, job.seconds, job.step)
+        return case, first
 
     async def watch(
         self, caller: Caller, id_: UUID, after: int = 0
@@ -253,9 +244,9 @@ class Engine:
     async def stop(self, seconds: float) -> None:
         """End what still runs: failed as REQUEST_NOT_RETAINED, and given back."""
         self._stopping = True
-        for id_, task in list(self._attempting.items()):
-            if not self._live[id_].finishing:
-                task.cancel()
+        for live in self._live.values():
+            if live.task is not None and not live.finishing:
+                live.task.cancel()
         await self.drain(seconds)
 
     async def _again(self, caller: Caller, id_: UUID) -> Ticket:
@@ -266,42 +257,36 @@ class Engine:
             return Ticket(generation, lambda: self._watching.follow(generation))
         return Ticket(generation, lambda: replayed(live, generation))
 
-    async def _run(self, running: Running) -> None:
-        """From acceptance to the terminal event."""
-        case, job = running.case, running.job
-        kind, asked = job.model.kind, job.ask.count
-        course = Course(
+    def _course(self, job: Job, case: Case, slot: Slot) -> Course:
+        """The attempts of *job*, of which there is none yet."""
+        return Course(
             self._now(),
             case.entry,
-            kind,
+            job.model.kind,
             job.media_type,
-            asked,
-            count=running.slot.count,
+            job.ask.count,
+            count=slot.count,
             quoted_micros=case.accepted.quoted_micros,
             hedges=job.model.hedge,
         )
 
-        async def making() -> Made:
-            with running.failover:
-                if self._stopping:
-                    raise _stopped()
-                if case.live.cancel_asked:
-                    raise explained(Reason.CANCELLED)
-                try:
-                    return await self._attempts.run(
-                        job.ask, running.failover, running.first, case.live, course
-                    )
-                except GatewayError as error:
-                    if is_over(error.reason, job.routing.ends, self._now()):
-                        raise explained(Reason.DEADLINE_EXCEEDED) from None
-                    raise
-                finally:
-                    running.slot.returned()
-
-        try:
-            await self._supervised(case, course, making())
-        finally:
-            running.slot.release()
+    async def _making(
+        self, job: Job, case: Case, failover: Failover, first: Attempt, course: Course, slot: Slot
+    ) -> Made:
+        """From acceptance to what channels made; raises GatewayError."""
+        with failover:
+            if self._stopping:
+                raise _stopped()
+            if case.live.cancel_asked:
+                raise explained(Reason.CANCELLED)
+            try:
+                return await self._attempts.run(job.ask, failover, first, case.live, course)
+            except GatewayError as error:
+                if is_over(error.reason, job.routing.ends, self._now()):
+                    raise explained(Reason.DEADLINE_EXCEEDED) from None
+                raise
+            finally:
+                slot.returned()
 
     def take_over(self, case: Case, course: Course, making: Coroutine[Any, Any, Made]) -> None:
         """Run an adopted generation: *making* waits for what its job makes."""
@@ -321,9 +306,7 @@ class Engine:
         Except for what has a job at a provider when this process stops: that is left to the
         next one, under its row (semantics.md 17, 18).
         """
-        task = asyncio.current_task()
-        assert task is not None
-        self._attempting[case.entry.id] = task
+        case.live.task = asyncio.current_task()
         try:
             made = await making
             case.live.finishing = True
@@ -344,7 +327,7 @@ class Engine:
         finally:
             if not case.live.ended:  # whatever went wrong: exactly one terminal event
                 case.live.publish(Failed(_lost(), case.accepted))
-            del self._live[case.entry.id], self._attempting[case.entry.id]
+            del self._live[case.entry.id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

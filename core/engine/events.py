@@ -2,7 +2,8 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from core.body import Body
@@ -99,6 +100,15 @@ _ATTEMPT_BITS = 20
 _OUTPUTS = 1 << 31
 _CHARGED = _OUTPUTS + (1 << 29)
 _END = _OUTPUTS + (1 << 30)
+_FIXED: Mapping[type, int] = {
+    Accepted: _ACCEPTED,
+    Charged: _CHARGED,
+    Completed: _END,
+    Preview: 0,
+    Sound: 0,
+    Progress: 0,
+}
+"""Of events that have the same number in every generation."""
 
 
 class Live:
@@ -121,6 +131,7 @@ class Live:
         "id",
         "on_cancel",
         "percent",
+        "task",
     )
 
     def __init__(self, id_: UUID, account_id: UUID, epoch: int) -> None:
@@ -141,6 +152,8 @@ class Live:
         """How far its job was when the provider told last."""
         self.on_cancel: set[Callable[[], None]] = set()
         """End what it does now, where a wish to cancel may."""
+        self.task: asyncio.Task[Any] | None = None
+        """That lives through it, as soon as it does."""
         self._waiting: dict[asyncio.Future[None], None] = {}
         """In the order in which they came: who leaves is forgotten at once."""
         self._timers: list[asyncio.TimerHandle] = []
@@ -179,17 +192,19 @@ class Live:
 
     def publish(self, *events: Event) -> None:
         """Append *events* and wake the watchers. Nothing follows the terminal one."""
+        number = self._numbers[-1] if self._numbers else self._base
         for event in events:
             if self.ended:
                 break
-            last = self._numbers[-1] if self._numbers else self._base
-            self._numbers.append(max(self._base + _place(event), last + _room(event)))
+            number = max(self._base + _place(event), number + _room(event))
+            self._numbers.append(number)
             self.events.append(event)
-            self.ended = isinstance(event, Completed | Failed)
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+            self.ended = isinstance(event, (Completed, Failed))
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
         if self.ended:
             for timer in self._timers:
                 timer.cancel()
@@ -226,21 +241,18 @@ def _end(pause: asyncio.Future[None]) -> None:
 
 def _place(event: Event) -> int:
     """The number that an event has wherever it is told; 0 if it is told live only."""
+    fixed = _FIXED.get(type(event))
+    if fixed is not None:
+        return fixed
     match event:
-        case Accepted():
-            return _ACCEPTED
         case AttemptStarted(number):
             return number << _ATTEMPT_BITS
         case OutputReady(asset):
             return _OUTPUTS + 2 * asset.output_index + 1
-        case Charged():
-            return _CHARGED
-        case Failed(error) if error.reason is Reason.STILL_RUNNING:
-            return 0  # the generation goes on: its end is still to come
-        case Completed() | Failed():
+        case Failed(error) if error.reason is not Reason.STILL_RUNNING:
             return _END
         case _:
-            return 0
+            return 0  # of Failed as well where the generation goes on: its end is still to come
 
 
 def _room(event: Event) -> int:

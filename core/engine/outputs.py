@@ -19,6 +19,7 @@ from core.model import Asset, Channel, Final, Hosted, Kind
 from core.values import dataclass
 
 KEEP_DAYS = 30
+_KEPT = timedelta(days=KEEP_DAYS)
 DISCARDED_AT_ONCE = 8
 LINK_BYTES = 12
 """96 random bits: nobody can guess a link (semantics.md 14)."""
@@ -104,12 +105,12 @@ def check(
 
 
 async def keep(
-    store: Store, id_: UUID, finals: Sequence[Final], probes: Sequence[Probe], now: datetime
+    store: Store, id_: UUID, outputs: Sequence[tuple[Final, Probe]], now: datetime
 ) -> list[Kept]:
     """Put every output in its place. Raises OSError when the store fails."""
     link = new_link()
     kept: list[Kept] = []
-    for final, found in zip(finals, probes, strict=True):
+    for final, found in outputs:
         data = final.data.reveal()
         record = AssetRecord(
             final.output_index,
@@ -121,7 +122,7 @@ async def keep(
             found.height,
             KEEP_DAYS,
         )
-        asset = asset_of(id_, record, now + timedelta(days=KEEP_DAYS))
+        asset = asset_of(id_, record, now + _KEPT)
         try:
             await store.put(asset.name, data)
         except OSError:
@@ -162,7 +163,7 @@ async def keep_hosted(
         found.height,
         KEEP_DAYS,
     )
-    asset = asset_of(wish.id, record, wish.now + timedelta(days=KEEP_DAYS))
+    asset = asset_of(wish.id, record, wish.now + _KEPT)
     return Kept(record, asset, None, found.seconds)
 
 

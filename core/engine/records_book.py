@@ -55,6 +55,10 @@ KEY_DAYS = 1
 DAY_US = 86_400_000_000
 
 
+STATES = {state.value: state for state in GenerationState}
+"""By their names, for a call of an enum costs ten times as much as a look."""
+
+
 @dataclass(slots=True)
 class Standing:
     """Where a generation stands, as a commit sees it."""
@@ -63,6 +67,8 @@ class Standing:
     state: GenerationState
     owner_epoch: int
     hidden: bool = False
+    is_heard: bool = True
+    """Whether anybody may want to be told of its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ Twin = tuple[UUID, UUID, bytes]
 class Found:
     """The rows that may matter for a batch."""
 
-    standings: dict[UUID, Standing] = field(default_factory=dict)
+    standings: dict[int, Standing] = field(default_factory=dict)
+    """By the generation's id as a number: hashing a UUID is a call of Python."""
     keys: dict[KeyName, RememberedKey] = field(default_factory=dict)
     orphans: dict[Twin, list[UUID]] = field(default_factory=dict)
     """The claimable ones, oldest first."""
@@ -127,6 +134,8 @@ class RecordsBook:
         match part:
             case NewGeneration():
                 return self._remembered(part) or self._claimable(part)
+            case FinishGeneration() | NoteFate():
+                return self._not_changeable(part.account_id, part.id, part.owner_epoch)
             case MarkOrphan() | RequestCancel() | HideGeneration():
                 known = self._standing(part.account_id, part.id)
                 return GenerationUnknown() if known is None else None
@@ -136,8 +145,6 @@ class RecordsBook:
                 if standing is not None and standing.owner_epoch == part.to_epoch:
                     return None
                 return self._not_changeable(part.account_id, part.id, part.from_epoch)
-            case FinishGeneration() | NoteFate():
-                return self._not_changeable(part.account_id, part.id, part.owner_epoch)
             case SubmitAttempt() | NoteJob():
                 return self._not_changeable(part.account_id, part.generation_id, part.owner_epoch)
 
@@ -150,35 +157,49 @@ class RecordsBook:
         match part:
             case NewGeneration():
                 self._create(part)
+                return None
             case FinishGeneration():
-                self._found.standings[part.id].state = part.state
+                standing = self._found.standings[part.id.int]
+                standing.state = part.state
                 self.finished.append(part)
                 if part.state is GenerationState.FAILED:
                     self._unclaimable.add(part.id)
+                return Finished(standing.hidden)
             case SubmitAttempt():
                 self.submitted.append(part)
             case NoteJob():
-                self._found.standings[part.generation_id].state = GenerationState.RUNNING
+                self._found.standings[part.generation_id.int].state = GenerationState.RUNNING
                 self.jobs.append(part)
             case NoteFate():
-                self._found.standings[part.id].state = GenerationState.RUNNING
+                self._found.standings[part.id.int].state = GenerationState.RUNNING
                 self.fates.append(part)
             case Adopt():
-                self._found.standings[part.id].owner_epoch = part.to_epoch
+                self._found.standings[part.id.int].owner_epoch = part.to_epoch
                 self.adopted.append(part)
             case MarkOrphan() | RequestCancel() | HideGeneration():
                 self.marked.append(part)
                 if isinstance(part, HideGeneration):
                     self._unclaimable.add(part.id)
-                    self._found.standings[part.id].hidden = True
+                    self._found.standings[part.id.int].hidden = True
                 if isinstance(part, MarkOrphan):
                     self.claimed.discard((part.account_id, part.id))
         return self._answer(part)
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was taken about generations that neither begin nor end here."""
+        return bool(self.marked or self.claimed or self.adopted or self.jobs or self.fates)
+
     def is_hidden(self, generation_id: UUID) -> bool:
         """Whether it is deleted, after all that was taken so far."""
-        standing = self._found.standings.get(generation_id)
+        standing = self._found.standings.get(generation_id.int)
         return standing is not None and standing.hidden
+
+    def to_tell(self) -> list[FinishGeneration]:
+        """The ends of which somebody may want to hear; of what is deleted nobody does."""
+        standings = self._found.standings
+        told = [(part, standings[part.id.int]) for part in self.finished]
+        return [part for part, standing in told if standing.is_heard and not standing.hidden]
 
     def _answer(self, part: Part) -> Answer:
         """The state, to who asks for a cancellation or a deletion; what an end should know."""
@@ -190,7 +211,7 @@ class RecordsBook:
         return None if standing is None else standing.state
 
     def _standing(self, account_id: UUID, generation_id: UUID) -> Standing | None:
-        standing = self._found.standings.get(generation_id)
+        standing = self._found.standings.get(generation_id.int)
         return standing if standing is not None and standing.account_id == account_id else None
 
     def _not_changeable(
@@ -226,7 +247,7 @@ class RecordsBook:
     def _create(self, part: NewGeneration) -> None:
         self.created.append(part)
         standing = Standing(part.account_id, GenerationState.ACCEPTED, part.owner_epoch)
-        self._found.standings[part.id] = standing
+        self._found.standings[part.id.int] = standing
         if part.idempotency_key is not None:
             name = (part.account_id, part.idempotency_key)
             if name in self._found.keys:

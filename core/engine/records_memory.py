@@ -73,7 +73,7 @@ class MemoryRecords:
             if known is not None:
                 row = known.row
                 standing = Standing(account_id, row.state, row.owner_epoch, known.hidden)
-                found.standings[generation_id] = standing
+                found.standings[generation_id.int] = standing
         found.attempts = {
             (generation_id, number): attempt.mark
             for _, generation_id in map(generation_of, parts)
@@ -123,8 +123,7 @@ class MemoryRecords:
             attempts[submit.attempt.number] = submit.attempt
         for end in book.finished:
             finish(self.generations_by_id[end.id], end, now)
-            if not book.is_hidden(end.id):
-                self.told.append((end.id, end.state))
+        self.told += [(end.id, end.state) for end in book.to_tell()]
 
     # ---- reads
 

@@ -23,6 +23,7 @@ from core.engine.records import (
 from core.engine.records_book import (
     DAY_US,
     PARTS,
+    STATES,
     Found,
     Part,
     RecordsBook,
@@ -33,7 +34,7 @@ from core.engine.records_book import (
     locked,
     twin,
 )
-from core.model import GenerationState
+from storage.lone import of_rows
 
 Read = tuple[int, str, tuple[Any, ...]]
 Statement = tuple[str, tuple[Any, ...]]
@@ -77,9 +78,9 @@ class RecordsSql:
         for result in rows:
             match result[0][0] if result else "":
                 case "generation":
-                    for _, account, generation, state, epoch, hidden in result:
-                        standing = Standing(account, GenerationState(state), epoch, hidden)
-                        found.standings[generation] = standing
+                    for _, account, generation, state, *rest in result:
+                        standing = Standing(account, STATES[state], *rest)
+                        found.standings[generation.int] = standing
                 case "key":
                     for _, account, key, request, generation, expires_us in result:
                         found.keys[account, key] = RememberedKey(request, generation, expires_us)
@@ -93,12 +94,15 @@ class RecordsSql:
         return RecordsBook(found, now_us)
 
     def writes(self, book: RecordsBook) -> Sequence[Statement]:
+        writes = [*created(book)] if book.created else []
+        if book.is_changed:  # between beginning and end, which is seldom
+            writes += [*marked(book), *adopted(book), *jobs(book), *fates(book)]
         attempts: Attempts = [(p.account_id, p.id, p.first_attempt) for p in book.created]
         attempts += [(p.account_id, p.generation_id, p.attempt) for p in book.submitted]
-        writes = [*created(book), *marked(book), *adopted(book), *jobs(book), *fates(book)]
         if attempts:
-            writes.append((sql.INSERT_ATTEMPTS, new_attempt_columns(attempts)))
-        writes += finished(book)
+            writes.append(of_rows(sql.INSERT_ATTEMPTS, [new_attempt(row) for row in attempts]))
+        if book.finished:
+            writes += finished(book)
         return writes
 
 
@@ -107,32 +111,30 @@ def created(book: RecordsBook) -> Iterable[Statement]:
     if book.forgotten:
         yield sql.FORGET_KEYS, columns_of(book.forgotten)
     new = book.created
-    if not new:
-        return
-    yield (
-        sql.INSERT_GENERATIONS,
+    rows = [
         (
-            [part.account_id for part in new],
-            [part.id for part in new],
-            [part.key_id for part in new],
-            [part.hold_id for part in new],
-            [part.owner_epoch for part in new],
-            [part.quoted_micros for part in new],
-            [deadline_us(part, book.now_us) for part in new],
-            [part.requested_count for part in new],
-            [part.sandbox for part in new],
-            [part.fingerprint for part in new],
-            [part.kind for part in new],
-            [part.model for part in new],
-            [part.catalogue_version for part in new],
-            [part.endpoint for part in new],
-            [part.request_id for part in new],
-            [part.duration_ms for part in new],
-            [part.quote_id for part in new],
-            [lines_text(part.price_lines) for part in new],
-            book.now_us,
-        ),
-    )
+            part.account_id,
+            part.id,
+            part.key_id,
+            part.hold_id,
+            part.owner_epoch,
+            part.quoted_micros,
+            deadline_us(part, book.now_us),
+            part.requested_count,
+            part.sandbox,
+            part.fingerprint,
+            part.kind,
+            part.model,
+            part.catalogue_version,
+            part.endpoint,
+            part.request_id,
+            part.duration_ms,
+            part.quote_id,
+            lines_text(part.price_lines),
+        )
+        for part in new
+    ]
+    yield of_rows(sql.INSERT_GENERATIONS, rows, book.now_us)
     yield from called_back(new)
     if book.remembered:
         keys = book.remembered.values()
@@ -165,38 +167,41 @@ def called_back(new: Sequence[NewGeneration]) -> Iterable[Statement]:
 def finished(book: RecordsBook) -> Iterable[Statement]:
     """The ends: generation, attempts, assets, usage, and messages to who wants to be told."""
     ends = book.finished
-    if not ends:
-        return
-    yield sql.FINISH_GENERATIONS, finish_columns(ends, book.now_us)
+    yield of_rows(
+        sql.FINISH_GENERATIONS,
+        [ending(part) for part in ends],
+        *bounds(part.id for part in ends),
+        book.now_us,
+    )
     attempts: Attempts = [(p.account_id, p.id, attempt) for p in ends for attempt in p.attempts]
     first = [row for row in attempts if row[2].number == 1]
     later = [row for row in attempts if row[2].number > 1]
     if first:
-        names = between([(account, generation) for account, generation, _ in first])
-        yield sql.UPDATE_FIRST_ATTEMPTS, (*names, *choice_columns(first), *outcome_columns(first))
+        rows = [(account, id_, *choice(tried), *outcome(tried)) for account, id_, tried in first]
+        yield of_rows(sql.UPDATE_FIRST_ATTEMPTS, rows, *bounds(id_ for _, id_, _ in first))
     if later:
-        yield sql.UPSERT_ATTEMPTS, (*new_attempt_columns(later), *outcome_columns(later))
+        rows = [(*new_attempt(row), *outcome(row[2])) for row in later]
+        yield of_rows(sql.UPSERT_ATTEMPTS, rows)
     assets = [(part, asset) for part in ends for asset in part.assets]
     if assets:
-        yield (
-            sql.INSERT_ASSETS,
+        rows = [
             (
-                [part.account_id for part, _ in assets],
-                [part.id for part, _ in assets],
-                [asset.output_index for _, asset in assets],
-                [asset.size_bytes for _, asset in assets],
-                [asset.width for _, asset in assets],
-                [asset.height for _, asset in assets],
-                [asset.sha256 for _, asset in assets],
-                [asset.media_type for _, asset in assets],
-                [asset.link for _, asset in assets],
-                [book.now_us + asset.keep_days * DAY_US for _, asset in assets],
-                [book.now_us if book.is_hidden(part.id) else None for part, _ in assets],
-                book.now_us,
-            ),
-        )
-    told = [part for part in ends if not book.is_hidden(part.id)]
-    if told:
+                part.account_id,
+                part.id,
+                asset.output_index,
+                asset.size_bytes,
+                asset.width,
+                asset.height,
+                asset.sha256,
+                asset.media_type,
+                asset.link,
+                book.now_us + asset.keep_days * DAY_US,
+                book.now_us if book.is_hidden(part.id) else None,
+            )
+            for part, asset in assets
+        ]
+        yield of_rows(sql.INSERT_ASSETS, rows, book.now_us)
+    if told := book.to_tell():
         yield (
             sql.INSERT_MESSAGES,
             (
@@ -262,66 +267,59 @@ def fates(book: RecordsBook) -> Iterable[Statement]:
         yield sql.NOTE_FATES, (*between(list(fates)), list(fates.values()), book.now_us)
 
 
-def finish_columns(ends: Sequence[FinishGeneration], now_us: int) -> tuple[Any, ...]:
-    counts = [part.usage for part in ends]
+def ending(part: FinishGeneration) -> tuple[Any, ...]:
+    """The row of an end."""
+    count = part.usage
     return (
-        *between([(part.account_id, part.id) for part in ends]),
-        [part.charged_micros for part in ends],
-        [part.delivered_count for part in ends],
-        [max((attempt.number for attempt in part.attempts), default=1) for part in ends],
-        [part.state for part in ends],
-        [part.channel for part in ends],
-        [part.size or None for part in ends],
-        [part.quality or None for part in ends],
-        [part.background or None for part in ends],
-        [part.output_format or None for part in ends],
-        [part.reason for part in ends],
-        [json.dumps(dict(part.metadata)) if part.metadata else None for part in ends],
-        [None if count is None else count.input_text_tokens for count in counts],
-        [None if count is None else count.input_image_tokens for count in counts],
-        [None if count is None else count.output_tokens for count in counts],
-        [None if count is None else count.output_image_tokens for count in counts],
-        [part.duration_ms or None for part in ends],
-        now_us,
+        part.account_id,
+        part.id,
+        part.charged_micros,
+        part.delivered_count,
+        max([attempt.number for attempt in part.attempts], default=1),
+        part.state,
+        part.channel,
+        part.size or None,
+        part.quality or None,
+        part.background or None,
+        part.output_format or None,
+        part.reason,
+        json.dumps(dict(part.metadata)) if part.metadata else None,
+        None if count is None else count.input_text_tokens,
+        None if count is None else count.input_image_tokens,
+        None if count is None else count.output_tokens,
+        None if count is None else count.output_image_tokens,
+        part.duration_ms or None,
     )
 
 
-def new_attempt_columns(rows: Attempts) -> tuple[Any, ...]:
-    attempts = [attempt for _, _, attempt in rows]
-    return (
-        [account for account, _, _ in rows],
-        [generation for _, generation, _ in rows],
-        [attempt.number for attempt in attempts],
-        [attempt.mark for attempt in attempts],
-        [attempt.channel for attempt in attempts],
-        *choice_columns(rows),
-    )
+def new_attempt(row: tuple[UUID, UUID, AttemptRecord]) -> tuple[Any, ...]:
+    account, generation, attempt = row
+    names = (account, generation, attempt.number, attempt.mark, attempt.channel)
+    return (*names, *choice(attempt))
 
 
-def choice_columns(rows: Attempts) -> tuple[Any, ...]:
+def choice(attempt: AttemptRecord) -> tuple[Any, ...]:
     """How far an attempt is, and how it came about."""
-    attempts = [attempt for _, _, attempt in rows]
     return (
-        [attempt.state for attempt in attempts],
-        [attempt.started_ms for attempt in attempts],
-        [attempt.shard for attempt in attempts],
-        [attempt.is_hedge for attempt in attempts],
-        [attempt.standing for attempt in attempts],
-        [attempt.candidates for attempt in attempts],
-        [attempt.credential for attempt in attempts],
+        attempt.state,
+        attempt.started_ms,
+        attempt.shard,
+        attempt.is_hedge,
+        attempt.standing,
+        attempt.candidates,
+        attempt.credential,
     )
 
 
-def outcome_columns(rows: Attempts) -> tuple[Any, ...]:
-    attempts = [attempt for _, _, attempt in rows]
+def outcome(attempt: AttemptRecord) -> tuple[Any, ...]:
     return (
-        [attempt.http_status for attempt in attempts],
-        [attempt.acknowledged_ms for attempt in attempts],
-        [attempt.first_byte_ms for attempt in attempts],
-        [attempt.ended_ms for attempt in attempts],
-        [attempt.fault for attempt in attempts],
-        [attempt.phase for attempt in attempts],
-        [attempt.upstream_job_id or None for attempt in attempts],
+        attempt.http_status,
+        attempt.acknowledged_ms,
+        attempt.first_byte_ms,
+        attempt.ended_ms,
+        attempt.fault,
+        attempt.phase,
+        attempt.upstream_job_id or None,
     )
 
 

@@ -16,8 +16,14 @@ SELECT 'key', i.account_id, i.key_hmac, i.request_hmac, i.generation_id, i.expir
   FROM unnest($1::uuid[], $2::bytea[]) AS x (account_id, key_hmac)
   JOIN idempotency i ON i.account_id = x.account_id AND i.key_hmac = x.key_hmac
 """
+# Who has neither an endpoint nor a callback is told nothing. (As a UNION, for two EXISTS may be
+# planned as one look at all endpoints there are, which is cheap only while they are few.)
 LOCK_GENERATIONS = f"""
-SELECT 'generation', g.account_id, g.id, g.state, g.owner_epoch, g.hidden_at IS NOT NULL {_NAMED}
+SELECT 'generation', g.account_id, g.id, g.state, g.owner_epoch, g.hidden_at IS NOT NULL,
+       EXISTS (SELECT FROM webhook_endpoint w WHERE w.account_id = g.account_id AND NOT w.disabled
+               UNION ALL
+               SELECT FROM webhook_callback c
+                WHERE c.account_id = g.account_id AND c.generation_id = g.id) {_NAMED}
  ORDER BY g.account_id, g.id
    FOR NO KEY UPDATE OF g
 """
@@ -102,13 +108,13 @@ UPDATE attempt a
        upstream_job_id = coalesce(x.upstream_job_id, a.upstream_job_id),
        shard = x.shard, is_hedge = x.is_hedge, standing = x.standing, candidates = x.candidates,
        credential = x.credential
-  FROM unnest($1::uuid[], $2::uuid[], $5::text[], $6::integer[], $7::integer[], $8::boolean[],
-              $9::text[], $10::integer[], $11::text[], $12::integer[], $13::integer[],
-              $14::integer[], $15::integer[], $16::text[], $17::text[], $18::text[])
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::integer[], $6::boolean[],
+              $7::text[], $8::integer[], $9::text[], $10::integer[], $11::integer[],
+              $12::integer[], $13::integer[], $14::text[], $15::text[], $16::text[])
        AS x (account_id, id, state, started_ms, shard, is_hedge, standing, candidates, credential,
              http_status, acknowledged_ms, first_byte_ms, ended_ms, fault, phase, upstream_job_id)
  WHERE a.account_id = x.account_id AND a.generation_id = x.id AND a.number = 1
-   AND a.generation_id BETWEEN $3::uuid AND $4::uuid
+   AND a.generation_id BETWEEN $17::uuid AND $18::uuid
 """
 # The end and its usage row in one: most columns are the same.
 FINISH_GENERATIONS = """
@@ -120,15 +126,15 @@ WITH ended AS (
            output_format = x.output_format, reason = x.reason, metadata = x.metadata::jsonb,
            duration_ms = coalesce(x.duration_ms, g.duration_ms), fate_unknown_since = NULL,
            finished_at = $21::timestamptz
-      FROM unnest($1::uuid[], $2::uuid[], $5::bigint[], $6::integer[], $7::integer[], $8::text[],
-                  $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-                  $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-                  $20::integer[])
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[], $5::integer[], $6::text[],
+                  $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+                  $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+                  $18::integer[])
            AS x (account_id, id, charged_micros, delivered_count, attempt_count, state, channel,
                  size, quality, background, output_format, reason, metadata, input_text_tokens,
                  input_image_tokens, output_tokens, output_image_tokens, duration_ms)
      WHERE g.account_id = x.account_id AND g.id = x.id
-       AND g.id BETWEEN $3::uuid AND $4::uuid
+       AND g.id BETWEEN $19::uuid AND $20::uuid
     RETURNING g.account_id, g.id, g.key_id, x.charged_micros, g.finished_at, x.input_text_tokens,
               x.input_image_tokens, x.output_tokens, x.output_image_tokens, x.delivered_count,
               g.model, g.channel

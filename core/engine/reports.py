@@ -15,12 +15,12 @@ def plain(report: Report) -> Report:
 
     They are stored; a provider that echoes a prompt in them must not make us keep it.
     """
+    words = (report.size, report.quality, report.background, report.output_format)
+    if all(map(_WORD.match, words)):
+        return report
+    size, quality, background, output_format = map(_word, words)
     return replace(
-        report,
-        size=_word(report.size),
-        quality=_word(report.quality),
-        background=_word(report.background),
-        output_format=_word(report.output_format),
+        report, size=size, quality=quality, background=background, output_format=output_format
     )
 
 

@@ -109,13 +109,13 @@ def merged(lanes: list[Lane]) -> Made:
     if course.asked == 1:
         return made[0]
     made.sort(key=lambda each: min(each.indices))
-    outputs = [pair for each in made for pair in zip(each.finals, each.probes, strict=True)]
+    outputs = [pair for each in made for pair in each.outputs]
     outputs.sort(key=lambda pair: pair[0].output_index)
     kept = [item for each in made for item in each.kept]
+    finals = gapless([final for final, _ in outputs], {item.record.output_index for item in kept})
     return Made(
         made[0].channel,
-        gapless([final for final, _ in outputs], {item.record.output_index for item in kept}),
-        tuple([found for _, found in outputs]),
+        tuple(zip(finals, [found for _, found in outputs], strict=True)),
         together([each.report for each in made]),
         tuple(kept),
     )

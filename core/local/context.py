@@ -79,14 +79,16 @@ class LocalContext:
         self, initial_metadata: aio.Metadata | tuple[tuple[str, str | bytes], ...]
     ) -> None:
         """Send the initial metadata, once and before the first response."""
-        await self.check_running()
-        if self._rpc.initial is not None:
+        rpc = self._rpc
+        if rpc.ended is not None or rpc.status is not None or self._abort is not None:
+            await self.check_running()
+        if rpc.initial is not None:
             raise aio.UsageError("Send initial metadata failed: already sent")
         metadata = md.received(initial_metadata)
         if md.size(metadata) > md.METADATA_BYTES_MAX:
             details = "Received metadata larger than max"
-            self._rpc.fail(Status(StatusCode.RESOURCE_EXHAUSTED, details, ()))
-        self._rpc.send_initial(metadata)
+            rpc.fail(Status(StatusCode.RESOURCE_EXHAUSTED, details, ()))
+        rpc.send_initial(metadata)
 
     def invocation_metadata(self) -> md.Metadata:
         return self._rpc.metadata

@@ -224,17 +224,18 @@ async def _run(handler: Handler, context: LocalContext, rpc: Rpc) -> None:
     behaviour: Any
     if handler.response_streaming:
         behaviour = handler.stream_stream if streaming else handler.unary_stream
-        await _stream(behaviour(request, context), context, rpc)
+        produced = behaviour(request, context)
+        if hasattr(produced, "__aiter__"):
+            await _stream(produced, context, rpc)
+        else:
+            await produced  # a coroutine that writes
     else:
         behaviour = handler.stream_unary if streaming else handler.unary_unary
         context.answer(await behaviour(request, context))
 
 
 async def _stream(produced: Any, context: LocalContext, rpc: Rpc) -> None:
-    """Drive a streaming handler: an async iterable of responses, or a coroutine that writes."""
-    if not hasattr(produced, "__aiter__"):
-        await produced
-        return
+    """Send what a handler yields: *produced* is an async iterable of responses."""
     pipe = rpc.responses
     try:
         async for message in produced:

@@ -18,7 +18,7 @@ them:
 Refusing costs microseconds, however many wait. Times are seconds of one monotonic clock.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -63,11 +63,24 @@ class _Queue(deque["Ticket"]):
         """When it began."""
 
 
+class _Share:
+    """What one key has here. Its tickets know it, so that none of them has to look it up again."""
+
+    __slots__ = ("tickets", "working")
+
+    def __init__(self) -> None:
+        self.tickets = 0
+        """That are not over."""
+        self.working = 0
+        """How many of them are at work."""
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """One request's place. `flow` is the key that it came with."""
 
     flow: Hashable
+    share: _Share
     arrived: float
     since: float | None = None
     """When it began to be at work; None: it waits, here or for a provider."""
@@ -89,10 +102,12 @@ class Gate:
         """How many may be at work at once."""
         self._working: dict[Ticket, None] = {}
         """In the order in which they began."""
-        self._shares: Counter[Hashable] = Counter()
-        """How many of each key are at work; none is zero."""
-        self._queues: dict[Hashable, _Queue] = {}
-        """By key, in the order of their turns; none is empty."""
+        self._shares: dict[Hashable, _Share] = {}
+        """Of the keys that have a ticket."""
+        self._busy = 0
+        """How many of them have one at work."""
+        self._queues: dict[_Share, _Queue] = {}
+        """Of each key, in the order of their turns; none is empty."""
         self._time = 0.0
         """How long requests are at work now."""
         self._quiet_time = 0.0
@@ -120,25 +135,26 @@ class Gate:
 
     def refuses(self, flow: Hashable, now: float) -> bool:
         """Whether a request of *flow* would be turned away."""
-        queue = self._queues.get(flow)
-        if queue is None:
-            return False
-        patience = BRIEF if now - queue.since > STANDING else PATIENCE
-        return now - queue[0].arrived > patience
+        share = self._shares.get(flow) if self._queues else None
+        return share is not None and self._is_overdue(share, now)
 
     def arrive(self, flow: Hashable, now: float) -> Ticket | None:
         """Take a place, at work or in the queue; None is a refusal."""
-        if self.refuses(flow, now):
+        share = self._shares.get(flow)
+        if share is None:
+            share = self._shares[flow] = _Share()
+        elif self._is_overdue(share, now):
             return None
-        ticket = Ticket(flow, now, is_reading=True)
+        share.tickets += 1
+        ticket = Ticket(flow, share, now, is_reading=True)
         has_room = not self._queues and len(self._working) < self.limit
-        if has_room or (flow not in self._queues and self._is_owed(flow)):
+        queue = self._queues.get(share)
+        if has_room or (queue is None and self._is_owed(share)):
             self._begin(ticket, now)
             return ticket
         ticket.is_queued = True
-        queue = self._queues.get(flow)
         if queue is None:
-            self._queues[flow] = _Queue(ticket)
+            self._queues[share] = _Queue(ticket)
         else:
             queue.append(ticket)
         return ticket
@@ -146,7 +162,7 @@ class Gate:
     def wait(self, ticket: Ticket, now: float) -> Sequence[Ticket]:
         """It waits for a provider from now on; gives those who begin to work instead."""
         self._pause(ticket, now)
-        return self._admit(now)
+        return self._admit(now) if self._queues else ()
 
     def resume(self, ticket: Ticket, now: float) -> None:
         """It is back at work, whatever the limit."""
@@ -159,16 +175,19 @@ class Gate:
         if ticket.is_over:
             return ()
         ticket.is_over = True
+        ticket.share.tickets -= 1
+        if not ticket.share.tickets:
+            del self._shares[ticket.flow]
         if ticket.is_queued:
-            queue = self._queues[ticket.flow]
+            queue = self._queues[ticket.share]
             queue.remove(ticket)
             if not queue:
-                del self._queues[ticket.flow]
+                del self._queues[ticket.share]
             return ()
         self._pause(ticket, now)
         if not ticket.is_slow and ticket.spent:
             self._learn(ticket.spent)
-        return self._admit(now)
+        return self._admit(now) if self._queues else ()
 
     def tick(self, now: float) -> Sequence[Ticket]:
         """Leave out who waits for something else; gives those who begin to work."""
@@ -193,33 +212,43 @@ class Gate:
             step = STEP * max(-1.0, min(1.0, excess if excess > 0 else 2 * excess))
             self.limit = max(FEWEST, min(MOST, self.limit + step))
 
-    def _is_owed(self, flow: Hashable) -> bool:
-        """Whether *flow* has less than its share of the limit; all shares are one limit more."""
-        share = max(1.0, self.limit / (len(self._shares) + len(self._queues)))
-        return self._shares[flow] < share and len(self._working) < 2 * self.limit
+    def _is_overdue(self, share: _Share, now: float) -> bool:
+        """Whether the oldest that waits of a key has done so for too long."""
+        queue = self._queues.get(share)
+        if queue is None:
+            return False
+        patience = BRIEF if now - queue.since > STANDING else PATIENCE
+        return now - queue[0].arrived > patience
+
+    def _is_owed(self, share: _Share) -> bool:
+        """Whether a key has less than its part of the limit; all parts are one limit more."""
+        part = max(1.0, self.limit / (self._busy + len(self._queues)))
+        return share.working < part and len(self._working) < 2 * self.limit
 
     def _pause(self, ticket: Ticket, now: float) -> None:
         if ticket.since is not None:
             ticket.spent += now - ticket.since
             ticket.since = None
             del self._working[ticket]
-            self._shares[ticket.flow] -= 1
-            if not self._shares[ticket.flow]:
-                del self._shares[ticket.flow]
+            ticket.share.working -= 1
+            if not ticket.share.working:
+                self._busy -= 1
 
     def _begin(self, ticket: Ticket, now: float) -> None:
         ticket.since = now
         self._working[ticket] = None
-        self._shares[ticket.flow] += 1
+        if not ticket.share.working:
+            self._busy += 1
+        ticket.share.working += 1
 
     def _admit(self, now: float) -> Sequence[Ticket]:
         admitted: list[Ticket] = []
         while self._queues and len(self._working) < self.limit:
-            flow, queue = next(iter(self._queues.items()))
-            del self._queues[flow]
+            share, queue = next(iter(self._queues.items()))
+            del self._queues[share]
             ticket = queue.popleft()
             if queue:
-                self._queues[flow] = queue  # its next turn comes after everybody's
+                self._queues[share] = queue  # its next turn comes after everybody's
             ticket.is_queued = False
             self._begin(ticket, now)
             admitted.append(ticket)

@@ -120,6 +120,7 @@ class Circuit:
 
     __slots__ = (
         "_epoch",
+        "_opened",
         "_probe",
         "_probe_until",
         "_rules",
@@ -129,8 +130,10 @@ class Circuit:
         "ejections",
     )
 
-    def __init__(self, rules: CircuitRules = RULES) -> None:
+    def __init__(self, rules: CircuitRules = RULES, opened: "set[Circuit] | None" = None) -> None:
+        """*opened* is kept by all circuits of a book: those that are not closed."""
         self._rules = rules
+        self._opened = set() if opened is None else opened
         self.consecutive = 0
         """Blamed faults since the last success, ejection or recovery."""
         self.ejections = 0
@@ -158,11 +161,10 @@ class Circuit:
         *patience* is the attempt's total deadline: a probe whose verdict never comes
         (a defect) must not keep the circuit open for ever.
         """
-        is_probe = self.standing(now) is Standing.PROBE_DUE
-        ticket = Ticket(self._epoch, is_probe=is_probe)
-        if is_probe:
-            self._probe = ticket
-            self._probe_until = now + patience
+        if self.ejected_until is None or self.standing(now) is not Standing.PROBE_DUE:
+            return Ticket(self._epoch, is_probe=False)
+        ticket = self._probe = Ticket(self._epoch, is_probe=True)
+        self._probe_until = now + patience
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
@@ -176,7 +178,7 @@ class Circuit:
 
     def succeeded(self, ticket: Ticket, now: float) -> bool:
         """Count a success; True if that closed the circuit."""
-        if not self.is_current(ticket):
+        if ticket.epoch != self._epoch:
             return False
         self.consecutive = 0
         if self.ejected_until is None:
@@ -212,14 +214,21 @@ class Circuit:
         if self.ejected_until is not None and self.ejected_until >= until:
             return
         self.ejected_until = until
+        self._opened.add(self)
         self.ejections = max(self.ejections, ejections)
         self._start_afresh()
 
     def recover(self) -> None:
         """Close it."""
         self.ejected_until = None
+        self._opened.discard(self)
         self.ejections = 0
         self._start_afresh()
+
+    def retire(self) -> None:
+        """What is behind it is gone: only attempts that still run tell it anything."""
+        self._opened.discard(self)
+        self._opened = set()
 
     def _eject(self, now: float, chance: float, wait: float | None, *, escalates: bool) -> float:
         """Open it: for its turn's time, and for as long as the provider asked."""
@@ -232,6 +241,7 @@ class Circuit:
             # Never earlier than asked; the jitter keeps many from returning at once.
             seconds = max(seconds, min(wait, rules.eject_seconds_max) * (1 + JITTER * chance))
         self.ejected_until = now + seconds
+        self._opened.add(self)
         self._start_afresh()
         return seconds
 

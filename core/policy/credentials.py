@@ -26,10 +26,12 @@ class Credential:
 
     __slots__ = ("alert", "circuit", "in_flight", "limit", "name", "used")
 
-    def __init__(self, name: str, rules: CircuitRules = RULES) -> None:
+    def __init__(
+        self, name: str, rules: CircuitRules = RULES, opened: set[Circuit] | None = None
+    ) -> None:
         self.name = name
         """Where the catalogue says it is: `env:NAME`. Never the secret."""
-        self.circuit = Circuit(rules)
+        self.circuit = Circuit(rules, opened)
         self.limit = RateLimit()
         self.in_flight = 0
         self.used = 0
@@ -45,10 +47,11 @@ class Credential:
 class Load:
     """What the operations of a channel have in common: attempts in flight, and credentials."""
 
-    __slots__ = ("_rules", "_turn", "credentials", "in_flight")
+    __slots__ = ("_opened", "_rules", "_turn", "credentials", "in_flight")
 
-    def __init__(self, rules: CircuitRules = RULES) -> None:
+    def __init__(self, rules: CircuitRules = RULES, opened: set[Circuit] | None = None) -> None:
         self._rules = rules
+        self._opened = opened
         self.in_flight = 0
         self.credentials: dict[str, Credential] = {}
         """Those that were asked for, by name."""
@@ -61,7 +64,7 @@ class Load:
         """Give the state of a credential; a new one is good."""
         credential = self.credentials.get(name)
         if credential is None:
-            credential = self.credentials[name] = Credential(name, self._rules)
+            credential = self.credentials[name] = Credential(name, self._rules, self._opened)
         return credential
 
     def enter(self, name: str) -> Credential:
@@ -116,7 +119,7 @@ class Load:
         """Forget all other credentials."""
         kept = set(names) or set(_UNNAMED)
         for name in [name for name in self.credentials if name not in kept]:
-            del self.credentials[name]
+            self.credentials.pop(name).circuit.retire()
 
 
 def _order(credential: Credential, now: float, *, probes: bool) -> int:

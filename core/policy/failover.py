@@ -17,7 +17,7 @@ and turns each failure into a decision. The engine calls the channel and waits. 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -38,7 +38,7 @@ from core.policy.decisions import (
     ran_out,
 )
 from core.policy.health import Chance, HealthBook, Standing
-from core.policy.routing import Choice, Needs, Preference, Unroutable, choose, eligible, look
+from core.policy.routing import Choice, Plan, Unroutable, choose, look
 from core.values import dataclass
 
 __all__ = [
@@ -82,22 +82,6 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What one generation needs from routing.
-
-    `key` names who it is for, in the retry budget. `ends` is when its attempts must be over
-    (`deadlines.attempts_end`); None for a generation that outlives its caller.
-    """
-
-    channels: Sequence[Channel]
-    operation: str
-    needs: Needs = field(default_factory=Needs)
-    preference: Preference = field(default_factory=Preference)
-    key: str = ""
-    ends: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Move:
     """Where to go next, and how long to wait before."""
 
@@ -116,7 +100,7 @@ class Failover:
     def __init__(self, fleet: Fleet, plan: Plan) -> None:
         self._fleet = fleet
         self._plan = plan
-        self._channels = eligible(plan.channels, plan.needs, plan.preference)
+        self._channels = plan.eligible()
         self._tries: dict[str, int] = {}
         self._booked: list[Attempt] = []
         self._unknown: Attempt | None = None
@@ -324,6 +308,8 @@ class Failover:
         if self._plan.ends is None:
             return move
         deadlines = effective(move.deadlines, self._plan.ends - begins)
+        if deadlines is move.deadlines:
+            return move
         if deadlines is not None:
             return replace(move, deadlines=deadlines)
         return self._concluded() if self.causes else Stop(Reason.DEADLINE_EXCEEDED, self.attempts)

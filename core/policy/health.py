@@ -85,7 +85,7 @@ class Health:
         operation: str,
         load: Load,
         notices: Notices,
-        rules: CircuitRules = RULES,
+        circuit: Circuit,
     ) -> None:
         self.channel = channel
         self.operation = operation
@@ -93,7 +93,7 @@ class Health:
         self.last_fault: Fault | None = None
         """The latest that blamed the channel or its credential; it outlives successes."""
         self._notices = notices
-        self._circuit = Circuit(rules)
+        self._circuit = circuit
         self._recent = Verdicts()
         self._latency = Latency()
         self._was_told = False
@@ -122,10 +122,10 @@ class Health:
 
     def standing_with(self, credential: Credential, now: float) -> Standing:
         """Say whether the channel may be asked with *credential*."""
-        standing = self._circuit.standing(now)
-        if credential.circuit.ejected_until is None:
-            return standing
-        return worse(standing, credential.circuit.standing(now))
+        mine, its = self._circuit, credential.circuit
+        if mine.ejected_until is None and its.ejected_until is None:
+            return Standing.HEALTHY
+        return worse(mine.standing(now), its.standing(now))
 
     def latency(self, now: float) -> float | None:
         """Give the moving average in seconds, faded since its last sample; None without one."""
@@ -152,7 +152,7 @@ class Health:
         self._latency.add(now - slot.started, now)
         self._recent.add(now, bad=False)
         credential = slot.credential
-        if credential.circuit.is_current(slot.key):
+        if credential.alert is not None and credential.circuit.is_current(slot.key):
             credential.alert = None
         if credential.circuit.succeeded(slot.key, now):
             self._notices.add(Warmed(self.channel, credential.name))
@@ -236,6 +236,8 @@ class HealthBook:
         self._secrets: dict[str, Mapping[str, Secret[str]]] = {}
         self._notices = Notices()
         self._undrained = self._notices.listen()
+        self.opened: set[Circuit] = set()
+        """The circuits that are not closed: while there is none, no probe is due anywhere."""
         self.closed: frozenset[str] = frozenset()
         """Channels that an operator drains or has disabled: they take no new attempts."""
 
@@ -247,7 +249,8 @@ class HealthBook:
         health = self._healths.get((channel, operation))
         if health is None:
             load = self.load_of(channel)
-            health = Health(channel, operation, load, self._notices, self._rules)
+            circuit = Circuit(self._rules, self.opened)
+            health = Health(channel, operation, load, self._notices, circuit)
             self._healths[channel, operation] = health
         return health
 
@@ -255,7 +258,7 @@ class HealthBook:
         """Give what the operations of a channel have in common."""
         load = self._loads.get(channel)
         if load is None:
-            load = self._loads[channel] = Load(self._rules)
+            load = self._loads[channel] = Load(self._rules, self.opened)
         return load
 
     def use(self, channels: Mapping[str, Channel]) -> None:

@@ -111,6 +111,10 @@ class Preference:
         )
 
 
+ANY = Preference()
+"""Whoever has no wishes."""
+
+
 class Why(StrEnum):
     """Why no channel can be chosen."""
 
@@ -183,6 +187,30 @@ def _culprit(channels: Sequence[Channel], needs: Needs) -> str:
     return votes.most_common(1)[0][0]
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one generation needs from routing.
+
+    `key` names who it is for, in the retry budget. `ends` is when its attempts must be over
+    (`deadlines.attempts_end`); None for a generation that outlives its caller.
+    """
+
+    channels: Sequence[Channel]
+    operation: str
+    needs: Needs = field(default_factory=Needs)
+    preference: Preference = ANY
+    key: str = ""
+    ends: float | None = None
+    able: tuple[Channel, ...] | Unroutable | None = None
+    """Those of `channels` that can serve whoever has no wishes, where that is known already."""
+
+    def eligible(self) -> tuple[Channel, ...] | Unroutable:
+        """Those of its channels that can serve it at all; or why none can."""
+        if self.able is not None and self.preference is ANY:
+            return self.able
+        return eligible(self.channels, self.needs, self.preference)
+
+
 Tried = AbstractSet[str | tuple[str, str]]
 """What a generation does not ask again: channels by name, and credentials of channels."""
 
@@ -236,17 +264,21 @@ def choose(
     due: list[_Runner] = []
     ejected: list[_Runner] = []
     why = Why.TRIED
+    has_probes = bool(book.opened) and not tried
     for channel in channels:
-        if channel.name in tried:
+        name = channel.name
+        if name in tried:
             continue
-        if channel.name in book.closed:
+        if name in book.closed:
             why = Why.CLOSED if why is Why.TRIED else why
             continue
-        health = book.of(channel.name, operation)
+        health = book.of(name, operation)
+        if healthy and not has_probes and channel.priority > healthy[0][0].priority:
+            continue  # whoever is healthy in a tier before it comes first
         if health.load.in_flight >= channel.maximum_in_flight:
             why = Why.FULL
             continue
-        refused = _refused(channel, tried) if tried else frozenset()
+        refused = _refused(channel, tried) if tried else _NONE
         credential = health.load.pick(channel, now, refused, probes=not tried)
         if credential is None:
             continue
@@ -265,6 +297,7 @@ def choose(
 
 
 _Runner = tuple[Channel, Health, Credential]
+_NONE: frozenset[str] = frozenset()
 
 
 def _refused(channel: Channel, tried: Tried) -> frozenset[str]:

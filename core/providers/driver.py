@@ -1,7 +1,7 @@
 """The one place that speaks HTTP to providers: one try, on one channel, without any policy."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self
 
@@ -12,7 +12,8 @@ from core.body import Body
 from core.errors import UpstreamError
 from core.model import Acknowledged, Ask, Channel, Piece
 from core.providers import Dialect
-from core.providers.exchange import Exchange, Line
+from core.providers.exchange import Exchange
+from core.providers.line import Line
 from core.providers.rate_limits import allowance
 from core.providers.sounds import SoundReader
 from core.providers.sse import EventTooLargeError, SseDecoder
@@ -20,7 +21,7 @@ from core.providers.wire import Call, EventReader, Reply, invalid
 
 # Bodies are asked for as they are: an image does not shrink, and a small answer that
 # unpacks to gigabytes would pass the cap.
-_HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "reapi"))
+_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "reapi"}
 
 
 class Outside(Protocol):
@@ -73,41 +74,46 @@ class Driver:
 
     async def __aexit__(self, *_: object) -> None:
         for line in list(self._lines.values()):  # a late call may add one
-            await line.session.close()
+            await line.connector.close()
         self._lines.clear()
 
     async def attempt(
-        self, dialect: Dialect, ask: Ask, channel: Channel, budget: float | None = None
-    ) -> AsyncGenerator[Piece, None]:
+        self,
+        dialect: Dialect,
+        ask: Ask,
+        channel: Channel,
+        take: Callable[[Piece], None],
+        budget: float | None = None,
+    ) -> None:
         """Ask *channel* once, within its deadlines and *budget* seconds.
 
-        Gives Acknowledged (whatever the status), then previews, sounds and finals as they come,
-        then one Report, where the provider says anything; or raises UpstreamError, before or after
-        some of them. Leaving it early, by `aclose` or by cancellation, closes the connection at
-        once: use `contextlib.aclosing`.
+        Calls *take* with Acknowledged (whatever the status), then previews, sounds and finals as
+        they come, then one Report, where the provider says anything; or raises UpstreamError,
+        before or after some of them. Being cancelled, or an error of *take*, closes the connection
+        at once.
         """
         call = dialect.encode(ask, channel)
         exchange = Exchange(call, channel, budget)
         try:
             await exchange.open(self._line(channel))
             self._hear(exchange, channel)
-            yield Acknowledged(exchange.status)
+            take(Acknowledged(exchange.status))
             reader = _reader(exchange, call, dialect, ask, channel.maximum_answer_bytes)
             if reader is None:
                 for piece in dialect.read(await exchange.reply(), ask):
-                    yield piece
+                    take(piece)
                 return
             while not reader.complete and (data := await exchange.chunk()):
                 pieces, failure = reader.feed(data)
                 for piece in pieces:
-                    yield piece
+                    take(piece)
                 if failure is not None:
                     try:
                         raise failure
                     finally:
                         del failure
             for piece in reader.finish():
-                yield piece
+                take(piece)
             await exchange.finish()
         except UpstreamError as error:
             error.phase, error.http_status = exchange.phase, exchange.status
@@ -125,7 +131,9 @@ class Driver:
             return await _called(call, channel, self._line(channel), budget, heard)
         assert self._outside is not None, "who opens the driver lends it a way outside"
         async with self._outside.lend(call.url, channel) as (session, url):
-            return await _called(call, channel, Line(channel, session, url), budget)
+            assert session.connector is not None
+            line = Line(channel, session.connector, session.headers, url)
+            return await _called(call, channel, line, budget)
 
     def _hear(self, exchange: Exchange, channel: Channel) -> None:
         """Tell what an answer says about the limits of what makes something.
@@ -140,13 +148,7 @@ class Driver:
         key = (channel.name, channel.base_url, channel.side_url, channel.deadlines.connect)
         line = self._lines.get(key)
         if line is None:
-            session = aiohttp.ClientSession(
-                connector=self._connector(channel),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
-                auto_decompress=False,
-            )
-            line = self._lines[key] = Line(channel, session)
+            line = self._lines[key] = Line(channel, self._connector(channel), _HEADERS)
         return line
 
 

@@ -4,19 +4,20 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
-from yarl import URL
+from multidict import istr
 
 from core.body import Body
 from core.errors import Fault, Phase, UpstreamError
 from core.model import Channel
 from core.providers import multipart
+from core.providers.alarm import Alarm
+from core.providers.lease import BROKEN, Lease
+from core.providers.line import Line
 from core.providers.wire import EVENT_STREAM, Call, Reply, invalid
 
 # What an error's body may cost; without one, its status is still a verdict.
@@ -25,46 +26,12 @@ _ERROR_SECONDS = 2.0
 # How long to wait for the end of a stream that can tell nothing more, so that its
 # connection can serve again.
 _END_SECONDS = 0.05
-_KEPT_URLS = 16
-
-
-class Line:
-    """What the calls of one channel have in common: connections, and what is made only once.
-
-    With *at*, all that it leads to: an address that is none of the channel's.
-    """
-
-    __slots__ = ("_at", "_base", "_side", "_urls", "session", "timeout")
-
-    def __init__(
-        self, channel: Channel, session: aiohttp.ClientSession, at: URL | None = None
-    ) -> None:
-        self.session = session
-        self._at = at
-        self.timeout = aiohttp.ClientTimeout(
-            connect=channel.deadlines.connect, ceil_threshold=math.inf
-        )
-        self._base = channel.base_url.rstrip("/")
-        self._side = channel.side_url.rstrip("/")
-        self._urls: dict[str, URL] = {}
-
-    def url(self, call: Call) -> URL:
-        """Where *call* goes. Paths of jobs differ each time: only so many are remembered."""
-        if self._at is not None:
-            return self._at
-        path = call.path
-        if call.aside:
-            return URL((self._side or self._base) + path, encoded=True)
-        url = self._urls.get(path)
-        if url is None:
-            url = URL(self._base + path, encoded=True)
-            if len(self._urls) < _KEPT_URLS:
-                self._urls[path] = url
-        return url
-
-    def headers(self, call: Call) -> Mapping[str, str]:
-        """What of its headers goes along: nothing to an address that a provider gave."""
-        return call.headers if self._at is None else {}
+# A body so small leaves with the head; a larger one as fast as the provider reads it.
+_AT_ONCE_BYTES = 64 * 1024
+# What may be asked twice is asked again, once, where the connection breaks before an answer: it
+# may have been an open one that the provider was just about to close.
+_REPEATED = frozenset({"GET", "PUT", "DELETE"})
+_LENGTH, _TYPE = istr("content-length"), istr("content-type")
 
 
 class Exchange:
@@ -78,108 +45,62 @@ class Exchange:
     def __init__(self, call: Call, channel: Channel, budget: float | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._call = call
-        self._channel = channel
         limits = channel.deadlines
-        self._idle = limits.idle
         total = limits.total if budget is None else min(limits.total, budget)
-        self._ends_at = self._loop.time() + total
+        self._sent_at = self._loop.time()
+        self._ends_at = self._sent_at + total
+        self._connect_seconds = limits.connect
+        self._first_byte = limits.first_byte
+        self._idle = limits.idle
         self._answer_seconds = limits.first_byte
         if call.streams:
             self._answer_seconds = min(limits.acknowledge, limits.first_byte)
-        self._sent_at = self._loop.time()
         self._first_read_by: float | None = None
         self._received = 0
+        self._has_ended = False
         self._maximum = channel.maximum_answer_bytes
-        self._limit: asyncio.Timeout | None = None
-        self._upload: _Upload | None = None
-        self._response: aiohttp.ClientResponse | None = None
-        self._connection_lost: asyncio.Future[None] | None = None
+        self._alarm = Alarm(self._loop, self._late)
+        self._lease: Lease | None = None
         self.phase = Phase.CONNECT
         """Where it stands, and where it failed if it did."""
-
-    @property
-    def status(self) -> int:
+        self.status = 0
         """The HTTP status; 0 before the headers."""
-        return self._response.status if self._response else 0
+        self.headers: Mapping[str, str] = {}
+        """Of the answer, whatever their case; none before it."""
+        self.is_event_stream = False
+        """Whether the answer is what a streaming call asks for; relays may send a whole one."""
+        self.is_sound = False
+        """Whether the answer is the sound that was asked for, and its end can be told from a cut.
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Of the answer; none before it."""
-        return self._response.headers if self._response else {}
+        What says that it is a text or JSON is none, whatever the status.
+        """
 
     async def open(self, line: Line) -> None:
         """Connect, send, and wait for the headers of the answer."""
-        limits, call = self._channel.deadlines, self._call
-        self._upload = _upload(call, self._sending)
-        # `connect` is kept by aiohttp, which knows when it has a connection. This one covers
-        # all, and moves when bytes leave.
-        by = self._loop.time() + limits.connect + self._answer_seconds
-        limit = asyncio.timeout_at(min(by, self._ends_at))
-        try:
-            async with limit:
-                self._limit = limit
-                self._response = await line.session.request(
-                    call.method,
-                    line.url(call),
-                    data=self._upload,
-                    headers=line.headers(call),
-                    allow_redirects=False,
-                    timeout=line.timeout,
-                )
-        except (aiohttp.ClientError, OSError) as error:
-            broken = self._broken(error, expired=limit.expired())
-        else:
-            if self._upload is None or self._upload.begun:
-                self._answered(self._response)
-                return
-            # The connection held an answer before anything was asked on it. Whoever it is for,
-            # it is not this caller's.
-            self._response.close()
-            self._response = None
-            broken = UpstreamError(Fault.UNREACHABLE)
-        finally:
-            self._limit = None
+        broken = await self._try(line)
+        if broken is not None and broken.fault is Fault.LOST and self._call.method in _REPEATED:
+            broken = await self._try(line)
+        if broken is None:
+            return
         try:
             raise broken
         finally:
             # Its traceback holds this frame: without the name, no garbage is left to collect.
             del broken
 
-    @property
-    def is_event_stream(self) -> bool:
-        """Whether the answer is what a streaming call asks for; relays may send a whole one."""
-        response = self._response
-        return (
-            self._call.streams
-            and response is not None
-            and response.status == 200
-            and response.headers.get("content-type", "").lower().startswith(EVENT_STREAM)
-        )
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether the answer is the sound that was asked for, and its end can be told from a cut.
-
-        What says that it is a text or JSON is none, whatever the status.
-        """
-        response = self._response
-        if not self._call.sound or response is None or response.status != 200:
-            return False
-        media_type = response.headers.get("content-type", "").lower()
-        has_end = response.content_length is not None or (
-            response.headers.get("transfer-encoding", "").lower() == "chunked"
-        )
-        return has_end and not media_type.startswith(("text/", "application/json"))
-
     async def chunk(self) -> bytes:
         """The next bytes of the answer; none at its end."""
-        assert self._response is not None
-        content = self._response.content
-        if content.is_eof():
+        assert self._lease is not None
+        content = self._lease.content
+        assert content is not None
+        if content.is_eof() and content.exception() is None:  # no wait that came too late
             data = content.read_nowait()
         else:
             by = self._first_read_by or self._loop.time() + self._idle
             data = await self._read(content, min(by, self._ends_at))
+        if content.at_eof():
+            self._has_ended = True
+            self._lease.release()
         if self._first_read_by is not None:
             self._first_read_by = None
             self.phase = Phase.BODY
@@ -190,20 +111,18 @@ class Exchange:
 
     async def reply(self) -> Reply:
         """The whole answer."""
-        response = self._response
-        assert response is not None
         body = b""
         try:
-            if (response.content_length or 0) > self._maximum:
+            if int(self.headers.get(_LENGTH, 0)) > self._maximum:
                 raise invalid()
-            chunks = []
-            while data := await self.chunk():
-                chunks.append(data)
+            chunks = [await self.chunk()]
+            while not self._has_ended:
+                chunks.append(await self.chunk())
             body = b"".join(chunks)
         except UpstreamError:
-            if 200 <= response.status < 300:
+            if 200 <= self.status < 300:
                 raise
-        return Reply(response.status, response.headers, Body(body), time.time())
+        return Reply(self.status, self.headers, Body(body), time.time())
 
     async def finish(self) -> None:
         """Wait a moment for the end of an answer that can tell nothing more."""
@@ -214,26 +133,56 @@ class Exchange:
 
     def close(self) -> None:
         """Give the connection back if it is clean, else cut it; may be called at any time."""
-        upload, response = self._upload, self._response
-        # The upload's callback leads back here: a cycle, if it were left.
-        self._upload = self._response = None
-        if self._connection_lost is not None:
-            self._connection_lost.remove_done_callback(self._cut)
-        if response is not None and response.closed and (upload is None or upload.done):
-            return
-        if upload is not None and upload.transport is not None:
-            # A close would first flush what the peer may never read.
-            upload.transport.abort()
-        if response is not None:
-            response.close()
+        self._alarm.close()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.close()
+
+    async def _try(self, line: Line) -> UpstreamError | None:
+        """Connect and ask once; what went wrong, if there is no answer."""
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+        self.phase = Phase.CONNECT
+        place = line.place(self._call)
+        slices, media_type = _body(self._call)
+        size = sum(map(len, slices))
+        head = line.head(place, self._call, size, media_type)
+        left = self._ends_at - self._loop.time()
+        if left <= 0:
+            return UpstreamError(Fault.TIMEOUT)
+        limit, is_cut = line.connect, left < self._connect_seconds
+        if is_cut:
+            limit = aiohttp.ClientTimeout(connect=left, ceil_threshold=math.inf)
+        try:
+            lease = self._lease = await Lease.take(line.connector, place.to, limit)
+        except BROKEN as error:
+            expired = is_cut and isinstance(error, TimeoutError)
+            return UpstreamError(Fault.TIMEOUT if expired else Fault.UNREACHABLE)
+        self._sending()
+        if size <= _AT_ONCE_BYTES:
+            lease.send(b"".join((head, *slices)))
+        else:
+            lease.send(head)
+            lease.upload(slices, self._sending)
+        try:
+            message = await lease.answer()
+        except BROKEN as error:
+            return self._broken(error)
+        finally:
+            self._alarm.rest()
+        self.status, self.headers = message.code, message.headers
+        self._answered()
+        return None
 
     async def _read(self, content: aiohttp.StreamReader, by: float) -> bytes:
-        limit = asyncio.timeout_at(by)
+        self._alarm.set(by)
         try:
-            async with limit:
-                return await content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            broken = self._broken(error, expired=limit.expired())
+            return await content.readany()
+        except BROKEN as error:
+            broken = self._broken(error)
+        finally:
+            self._alarm.rest()
         try:
             raise broken
         finally:
@@ -242,111 +191,58 @@ class Exchange:
     def _sending(self) -> None:
         """Note that bytes are about to leave: the wait for the answer counts from here."""
         self._sent_at = self._loop.time()
-        if self._limit is not None and not self._limit.expired():
+        if not self.status and not self._alarm.rang:
             self.phase = Phase.ACKNOWLEDGE if self._call.streams else Phase.FIRST_BYTE
-            self._limit.reschedule(min(self._sent_at + self._answer_seconds, self._ends_at))
+            self._alarm.set(min(self._sent_at + self._answer_seconds, self._ends_at))
 
-    def _answered(self, response: aiohttp.ClientResponse) -> None:
+    def _answered(self) -> None:
         """Note that the headers are there."""
         self.phase = Phase.FIRST_BYTE
-        if not 200 <= response.status < 300:
+        if not 200 <= self.status < 300:
             self._idle = min(self._idle, _ERROR_SECONDS)
             self._maximum = min(self._maximum, _ERROR_BYTES)
-        elif self.is_event_stream or self.is_sound:
-            self._first_read_by = self._sent_at + self._channel.deadlines.first_byte
+            return
+        if self.status == 200:
+            self.is_event_stream = self._call.streams and self._type.startswith(EVENT_STREAM)
+            self.is_sound = bool(self._call.sound) and self._has_sound()
+        if self.is_event_stream or self.is_sound:
+            self._first_read_by = self._sent_at + self._first_byte
         else:
             self.phase = Phase.BODY
-        connection = response.connection
-        if connection is None or connection.protocol is None:
-            return
-        # aiohttp 3.14 tells nobody who reads a body that its chunks went wrong, and that it
-        # closed the connection for it; so that is listened for here.
-        lost = self._connection_lost = connection.protocol.closed
-        if lost is None:
-            self._cut()
-            return
-        lost.remove_done_callback(_heard)
-        lost.add_done_callback(_heard)
-        lost.add_done_callback(self._cut)
 
-    def _cut(self, _: object = None) -> None:
-        """Wake whoever reads a body of which nothing more will come."""
-        content = self._response.content if self._response else None
-        if content is not None and not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError())
+    @property
+    def _type(self) -> str:
+        """The media type of the answer, in lower case, with its parameters."""
+        return self.headers.get(_TYPE, "").lower()
 
-    def _broken(self, error: Exception, *, expired: bool) -> UpstreamError:
-        """What an exception of aiohttp, or a deadline, means."""
-        if not self._may_have_left(error):
-            self.phase = Phase.CONNECT
-            return UpstreamError(Fault.TIMEOUT if expired else Fault.UNREACHABLE)
-        if expired:
+    def _has_sound(self) -> bool:
+        has_end = _LENGTH in self.headers or (
+            self.headers.get("transfer-encoding", "").lower() == "chunked"
+        )
+        return has_end and not self._type.startswith(("text/", "application/json"))
+
+    def _late(self) -> None:
+        """Wake whoever waits: nothing came in time."""
+        if self._lease is not None:
+            self._lease.fail(TimeoutError())
+
+    def _broken(self, error: Exception) -> UpstreamError:
+        """What it means that nothing more comes, once the request may have left."""
+        # The connection keeps the error, and its traceback keeps who reads the connection.
+        error.__traceback__ = None
+        if self._alarm.rang:
             return UpstreamError(Fault.TIMEOUT)
-        if isinstance(error, aiohttp.ClientResponseError) or self._is_malformed():
+        is_malformed = self._lease is not None and self._lease.is_malformed
+        if is_malformed or isinstance(error, HttpProcessingError):
             return invalid()
         return UpstreamError(Fault.LOST)
 
-    def _may_have_left(self, error: Exception) -> bool:
-        """Whether a byte of the request may have reached the provider."""
-        if self._response is not None:
-            return True
-        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-            return False
-        return self._upload is None or self._upload.begun
 
-    def _is_malformed(self) -> bool:
-        """Whether the answer broke off because it is no HTTP, and not by the network."""
-        connection = self._response.connection if self._response else None
-        protocol = connection.protocol if connection else None
-        return protocol is not None and isinstance(protocol.exception(), HttpProcessingError)
-
-
-def _heard(lost: asyncio.Future[None]) -> None:
-    """Take the exception of a lost connection, so that no event loop reports it."""
-    if not lost.cancelled():
-        lost.exception()
-
-
-class _Upload(aiohttp.Payload):
-    """A request's body on its way out; knows whether a byte of the request has left."""
-
-    def __init__(
-        self, slices: Sequence[bytes | memoryview], media_type: str, sending: Callable[[], None]
-    ) -> None:
-        super().__init__(None, content_type=media_type)
-        self._slices = slices
-        self._size = sum(len(each) for each in slices)
-        self._sending = sending
-        self._writer: AbstractStreamWriter | None = None
-        self.transport: asyncio.WriteTransport | None = None
-        self.done = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether bytes were handed to the transport; the headers leave with the first slice."""
-        return self._writer is not None and self._writer.output_size > 0
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        # From Python 3.12 on, aiohttp starts this before it reads what the connection holds:
-        # an answer to nothing that was asked must not pass for the answer to this.
-        protocol = writer.transport.get_protocol() if writer.transport else None
-        if isinstance(protocol, ResponseHandler) and protocol.should_close:
-            raise aiohttp.ClientConnectionError
-        self._writer, self.transport = writer, writer.transport
-        for each in self._slices:
-            self._sending()
-            await writer.write(each)
-        self.done = True
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        del encoding, errors
-        raise TypeError("the body of a request is not for reading")
-
-
-def _upload(call: Call, sending: Callable[[], None]) -> _Upload | None:
+def _body(call: Call) -> tuple[Sequence[bytes | memoryview], str]:
+    """The body of a request, in order, and its type."""
     if call.body is None:
-        return None
+        return (), ""
     if isinstance(call.body, Body):
-        return _Upload(list(multipart.sliced(call.body.reveal())), call.media_type, sending)
+        return multipart.sliced(call.body.reveal()), call.media_type
     boundary = secrets.token_hex(16)
-    return _Upload(multipart.encode(call.body, boundary), multipart.media_type(boundary), sending)
+    return multipart.encode(call.body, boundary), multipart.media_type(boundary)

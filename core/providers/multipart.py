@@ -1,6 +1,6 @@
 """`multipart/form-data` as slices of what is already in memory, never spooled. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import orjson
 
@@ -46,14 +46,12 @@ def encode(parts: Sequence[Part], boundary: str) -> list[bytes | memoryview]:
     return slices
 
 
-def sliced(data: bytes) -> Iterator[bytes | memoryview]:
+def sliced(data: bytes) -> Sequence[bytes | memoryview]:
     """*data* in slices of at most 256 KiB that share its memory."""
     if len(data) <= _SLICE:
-        yield data
-        return
+        return (data,)
     view = memoryview(data)
-    for start in range(0, len(data), _SLICE):
-        yield view[start : start + _SLICE]
+    return [view[start : start + _SLICE] for start in range(0, len(data), _SLICE)]
 
 
 def _head(part: Part) -> str:

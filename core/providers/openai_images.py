@@ -5,7 +5,6 @@ key, and a call that is abandoned is still made and billed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 
 import orjson
 
@@ -84,13 +83,17 @@ class OpenAIImages:
         if document.get("error") or not 200 <= reply.status < 300:
             raise self.refused(document, ask, reply)
         data = document.get("data")
-        items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-        made = (base64(item, "b64_json") for item in items)
-        found = list(islice((image for image in made if image), ask.count))
-        if not found:
+        pieces: list[Piece] = []
+        for item in data if isinstance(data, list) else ():
+            if len(pieces) == ask.count:
+                break
+            image = base64(item, "b64_json") if isinstance(item, dict) else None
+            if image is not None:
+                pieces.append(Final(len(pieces), image))
+        if not pieces:
             raise invalid()
-        finals: list[Piece] = [Final(index, image) for index, image in enumerate(found)]
-        return [*finals, _report(document, _usage(document))]
+        pieces.append(_report(document, _usage(document)))
+        return pieces
 
     def reader(self, ask: Ask) -> EventReader:
         return _Reader(ask, self.refused)

@@ -44,10 +44,8 @@ def message(document: Mapping[str, object], name: str) -> Body[str] | None:
 def count(document: Mapping[str, object], name: str) -> int:
     """A number of things, below 2^53; 0 if it is absent or anything else."""
     value = document.get(name)
-    # True is an int to Python; what passes fits a column of the database.
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MANY:
-        return value
-    return 0
+    # True is an instance of int to Python; what passes fits a column of the database.
+    return value if type(value) is int and 0 < value < _MANY else 0
 
 
 def section(document: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -33,8 +33,8 @@ class Call:
     """One HTTP request, ready to be sent.
 
     `path` is appended to the channel's base URL and is already percent-encoded. `headers`
-    hold the authorization; the driver adds what follows from the body. A body is of
-    `media_type`, or the parts of a form, or nothing.
+    hold the authorization; the driver adds what every request has and what follows from the body.
+    A body is of `media_type`, or the parts of a form, or nothing.
     """
 
     method: str

@@ -153,8 +153,8 @@ FILES: Final = (
                " encode(t.sha256, 'hex') AS sha256, t.created_at, t.expires_at, t.deleted_at",
                order="t.generation_id, t.output_index"),
     ExportFile("ledger.csv", "transfer",
-               "t.id, t.kind, t.amount_micros, t.releases_micros, t.resolves, t.debit, t.credit,"
-               " t.created_at"),
+               "t.id, t.kind, t.amount_micros, t.releases_micros, t.resolves, b.debit, b.credit,"
+               " t.created_at", joined="JOIN transfer_books b ON b.kind = t.kind"),
     ExportFile("balance.json", "balance", "t.posted, t.pending, t.debt", order="t.account_id"),
     ExportFile(
         "payments.json", "payment",

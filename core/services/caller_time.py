@@ -5,6 +5,7 @@ REST opens every call detached (docs/decisions/0020-caller-deadlines.md).
 """
 
 import re
+from time import monotonic
 from typing import Any, TypeAlias
 
 from grpc import aio
@@ -29,24 +30,23 @@ class CallerBudget:
     arrived: float
     stated: float | None
     """The end that `x-reapi-timeout` names."""
-    call_ends: float | None
-    """The deadline of the call."""
 
-    def attempts_end(self, *, detached: bool) -> float | None:
-        """When its attempts must be over; the call's own end counts only if it is attached."""
-        ends = [self.stated, None if detached else self.call_ends]
-        known = [end for end in ends if end is not None]
-        return attempts_end(self.arrived, min(known)) if known else None
+    def attempts_end(self, remaining: float | None = None) -> float | None:
+        """When its attempts must be over; an attached call ends them in its *remaining* seconds."""
+        end = self.stated
+        if remaining is not None:
+            call_ends = monotonic() + remaining
+            end = call_ends if end is None else min(end, call_ends)
+        return None if end is None else attempts_end(self.arrived, end)
 
 
 def caller_budget(context: Context, arrived: float) -> CallerBudget:
     """Read it from a call that came at *arrived*; raises INVALID_PARAMETER."""
-    remaining = context.time_remaining()
     stated: float | None = None
     for name, value in context.invocation_metadata() or ():
         if name == NAME:
             stated = arrived + _seconds(value)
-    return CallerBudget(arrived, stated, None if remaining is None else arrived + remaining)
+    return CallerBudget(arrived, stated)
 
 
 def _seconds(value: str | bytes) -> float:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from core.engine import events
@@ -25,6 +26,16 @@ from reapi.v1 import generation_pb2 as resource
 from reapi.v1 import generation_service_pb2 as pb
 
 R = TypeVar("R", pb.GenerateResponse, pb.WatchGenerationResponse)
+Whole: TypeAlias = (
+    events.Accepted
+    | events.AttemptStarted
+    | events.Progress
+    | events.OutputReady
+    | events.Charged
+    | events.Completed
+    | events.Failed
+)
+"""Events of one message each; the others are bytes, in pieces."""
 
 PIECE = 1024 * 1024
 """Bytes of content in one message (design.md 3)."""
@@ -120,45 +131,47 @@ class Converter:
         message.sha256 = asset.sha256
         _at(message.expire_time, asset.expire_at)
 
-    def event(self, seq: int, event: events.Event, response: type[R]) -> Iterator[R]:
-        """One of our events in one *response*, or in as many as its bytes need.
-
-        Outputs are sent without bytes; `output` sends them with.
-        """
-        if isinstance(event, Preview):
-            yield from _preview(seq, event, response)
-            return
-        if isinstance(event, Sound):
-            yield from _sound(seq, event, response)
-            return
+    def event(self, seq: int, event: Whole, response: type[R]) -> R:
+        """One of our events; outputs without bytes: `output` sends them with."""
         message = response()
-        message.event.seq = seq
-        self._tell(message.event, event)
-        yield message
+        told = message.event
+        told.seq = seq
+        self._tell(told, event)
+        return message
 
-    def _tell(self, message: pb.GenerationEvent, event: events.Event) -> None:
+    def _tell(self, message: pb.GenerationEvent, event: Whole) -> None:
         match event:
             case events.Accepted():
                 self._accept(message.accepted, event)
-            case events.AttemptStarted(number, channel, fault):
-                message.attempt.number = number
-                message.attempt.channel = channel
-                message.attempt.previous_fault = fault
-            case events.Progress(percent):
-                message.progress.percent = percent
-            case events.OutputReady(asset):
-                message.output.output_index = asset.output_index
-                self._place(message.output.asset, asset)
-                message.output.last = True
-            case events.Charged(micros, counted):
-                message.usage.charged_micros = micros
-                if counted is not None:
-                    _count(message.usage.usage, counted)
-            case events.Completed(item):
-                self._fill(message.completed.generation, item)
-            case events.Failed(error, item):
-                message.failed.status.CopyFrom(to_status(error))
-                self._fill(message.failed.generation, item)
+            case events.AttemptStarted():
+                attempt = message.attempt
+                attempt.number = event.number
+                attempt.channel = event.channel
+                attempt.previous_fault = event.previous_fault
+            case events.Charged():
+                usage = message.usage
+                usage.charged_micros = event.charged_micros
+                if event.usage is not None:
+                    _count(usage.usage, event.usage)
+            case events.Completed():
+                self._fill(message.completed.generation, event.generation)
+            case events.Failed():
+                failed = message.failed
+                failed.status.CopyFrom(to_status(event.error))
+                self._fill(failed.generation, event.generation)
+            case events.Progress():
+                message.progress.percent = event.percent
+            case events.OutputReady():
+                output = message.output
+                output.output_index = event.asset.output_index
+                self._place(output.asset, event.asset)
+                output.last = True
+
+    def pieces(self, seq: int, event: Preview | Sound, response: type[R]) -> Iterator[R]:
+        """A preview, or a part of a sound, in as many messages as its bytes need."""
+        if isinstance(event, Preview):
+            return _preview(seq, event, response)
+        return _sound(seq, event, response)
 
     def output(
         self, seq: int, asset: Asset, offset: int, data: bytes, response: type[R]
@@ -167,13 +180,15 @@ class Converter:
         for start in range(0, len(data), PIECE):
             piece = data if len(data) <= PIECE else data[start : start + PIECE]
             at = offset + start
+            is_last = at + len(piece) == asset.size_bytes
             message = response()
-            output = message.event.output
+            told = message.event
+            told.seq = seq if is_last else seq - 1
+            output = told.output
             output.output_index = asset.output_index
             output.offset = at
             output.data = piece
-            output.last = at + len(piece) == asset.size_bytes
-            message.event.seq = seq if output.last else seq - 1
+            output.last = is_last
             if at == 0:
                 self._place(output.asset, asset)
             yield message
@@ -181,15 +196,20 @@ class Converter:
     def _accept(self, message: pb.Accepted, event: events.Accepted) -> None:
         self._fill(message.generation, event.generation)
         message.replayed = event.replayed
-        if event.rate_limit is not None:
-            limit = event.rate_limit
-            message.rate_limit.limit_requests = limit.limit
-            message.rate_limit.remaining_requests = limit.remaining
-            message.rate_limit.reset.FromMicroseconds(int(limit.reset_seconds * 1e6))
+        limit = event.rate_limit
+        if limit is not None:
+            told = message.rate_limit
+            told.limit_requests = limit.limit
+            told.remaining_requests = limit.remaining
+            _set(told.reset, int(limit.reset_seconds * 1e6))
 
 
 def _at(message: Timestamp, moment: datetime) -> None:
-    micros = (moment - _EPOCH) // _MICROSECOND
+    _set(message, (moment - _EPOCH) // _MICROSECOND)
+
+
+def _set(message: Timestamp | Duration, micros: int) -> None:
+    """Fill it: the library's own methods take ten times as long. No duration is negative."""
     message.seconds = micros // 1_000_000
     message.nanos = micros % 1_000_000 * 1_000
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, TypeAlias
@@ -18,7 +17,7 @@ from core.engine.inputs import Inputs
 from core.engine.library import Library
 from core.engine.order import MAXIMUM_INLINE_BYTES, Order
 from core.errors import GatewayError, Reason
-from core.model import Asset, Kind, Sound
+from core.model import Asset, Kind, Preview, Sound
 from core.services import pages, parse
 from core.services.assets import Assets
 from core.services.caller_time import caller_budget
@@ -63,17 +62,19 @@ class GenerationService:
         """Admit, then read the request, then stream what happens."""
         caller, arrived = current_caller(), monotonic()
         budget = caller_budget(context, arrived)
-        slot = self._admission.enter(caller.key_id)
+        slot = self._admission.enter(caller.principal)
         handed_over = False
         try:
             await self._admission.turn(slot)
             await context.send_initial_metadata(())
             start, attachments = await _receive(requests, slot)
-            order = parse.order(start.spec, attachments, current_request_id())
+            detached = start.detached or start.until_accepted
+            ends = budget.attempts_end(None if detached else context.time_remaining())
+            order = parse.order(
+                start.spec, attachments, current_request_id(), detached=detached, ends=ends
+            )
             order = await self._inputs.fetched(order, slot, caller.account_id)
             slot.received()
-            detached = start.detached or start.until_accepted
-            order = replace(order, detached=detached, ends=budget.attempts_end(detached=detached))
             handed_over = True
             ticket = await self._start(caller, order, slot)
         finally:
@@ -83,19 +84,20 @@ class GenerationService:
             self._engine.end_in(budget.stated - monotonic(), caller, ticket.generation.id)
         finished = False
         listening = None if detached else self._listen(caller, ticket, requests)
+        stream = ticket.watch()
         try:
-            async with aclosing(ticket.watch()) as stream:
-                if start.until_accepted:
-                    await self._accept(stream, context)
-                else:
-                    inline = start.spec.inline_outputs
-                    await self._send(stream, context, pb.GenerateResponse, inline=inline)
+            if start.until_accepted:
+                await self._accept(stream, context)
+            else:
+                inline = start.spec.inline_outputs
+                await self._send(stream, context, pb.GenerateResponse, inline=inline)
             finished = True
         finally:
             if listening is not None:
                 listening.cancel()
             if not finished:
                 self._engine.caller_left(caller, ticket.generation.id, detached=detached)
+            await stream.aclose()
 
     async def _start(self, caller: Caller, order: Order, slot: Slot) -> Ticket:
         """Hand over to the engine; the *slot* is its own from now on."""
@@ -103,7 +105,7 @@ class GenerationService:
             return await self._engine.start(caller, order, slot)
         except GatewayError as error:
             if error.reason is Reason.RATE_LIMIT_EXCEEDED:
-                self._admission.over_rate(caller.key_id, error)
+                self._admission.over_rate(caller.principal, error)
             raise
 
     async def _accept(
@@ -112,8 +114,7 @@ class GenerationService:
         """Write only the first event: the caller will look for the rest."""
         seq, event = await anext(stream)
         assert isinstance(event, events.Accepted)
-        for message in self._convert.event(seq, event, pb.GenerateResponse):
-            await context.write(message)
+        await context.write(self._convert.event(seq, event, pb.GenerateResponse))
 
     def _listen(
         self, caller: Caller, ticket: Ticket, requests: AsyncIterator[pb.GenerateRequest]
@@ -141,28 +142,35 @@ class GenerationService:
         """
         heard = Heard()
         async for seq, event in stream:
-            if isinstance(event, Sound):
-                heard.note(event)
-            elif (
-                inline
-                and isinstance(event, events.OutputReady)
-                and event.asset.output_index not in heard.whole
-            ):
-                if event.data is not None:
-                    data = event.data.reveal()
-                    for message in self._convert.output(seq, event.asset, 0, data, response):
+            match event:
+                case Preview() | Sound():
+                    if isinstance(event, Sound):
+                        heard.note(event)
+                    for message in self._convert.pieces(seq, event, response):
                         await context.write(message)
-                    continue
-                try:
-                    async for message in self._stored(seq, event.asset, response):
-                        await context.write(message)
-                except FileNotFoundError:
-                    failed = pb.Failed(status=to_status(_not_retained()))
-                    await context.write(response(event=pb.GenerationEvent(seq=seq, failed=failed)))
-                    return
-                continue
-            for message in self._convert.event(seq, event, response):
+                case events.OutputReady() if inline and event.asset.output_index not in heard.whole:
+                    if not await self._send_bytes(seq, event, context, response):
+                        return
+                case _:
+                    await context.write(self._convert.event(seq, event, response))
+
+    async def _send_bytes(
+        self, seq: int, event: events.OutputReady, context: Context, response: type[R]
+    ) -> bool:
+        """Write an output with its bytes; False: they are gone, and the caller was told."""
+        if event.data is not None:
+            data = event.data.reveal()
+            for message in self._convert.output(seq, event.asset, 0, data, response):
                 await context.write(message)
+            return True
+        try:
+            async for message in self._stored(seq, event.asset, response):
+                await context.write(message)
+        except FileNotFoundError:
+            failed = pb.Failed(status=to_status(_not_retained()))
+            await context.write(response(event=pb.GenerationEvent(seq=seq, failed=failed)))
+            return False
+        return True
 
     async def _stored(self, seq: int, asset: Asset, response: type[R]) -> AsyncIterator[R]:
         offset = 0
@@ -177,14 +185,14 @@ class GenerationService:
         """Start and return at once."""
         caller, arrived = current_caller(), monotonic()
         budget = caller_budget(context, arrived)
-        slot = self._admission.enter(caller.key_id)
+        slot = self._admission.enter(caller.principal)
         try:
             await self._admission.turn(slot)
             slot.grow(request.ByteSize())
-            order = parse.order(request.spec, (), current_request_id())
+            ends = budget.attempts_end()
+            order = parse.order(request.spec, (), current_request_id(), ends=ends)
             order = await self._inputs.fetched(order, slot, caller.account_id)
             slot.received()
-            order = replace(order, ends=budget.attempts_end(detached=True))
         except BaseException:  # a caller who leaves during a fetch, too
             slot.release()
             raise
@@ -281,8 +289,12 @@ async def _receive(
     first = await anext(requests, None)
     if first is None or first.WhichOneof("message") != "start":
         raise _malformed("The first message must be `start`.")
-    sizes = first.start.attachment_sizes
-    if len(sizes) > MAXIMUM_ATTACHMENTS or any(size < 0 for size in sizes):
+    start = first.start
+    sizes = start.attachment_sizes
+    if not sizes:
+        slot.grow(first.ByteSize())
+        return start, []
+    if len(sizes) > MAXIMUM_ATTACHMENTS or min(sizes) < 0:
         raise _malformed("attachment_sizes is out of range.")
     if sum(sizes) > MAXIMUM_INLINE_BYTES:
         raise GatewayError(
@@ -291,7 +303,7 @@ async def _receive(
             metadata={"limit": str(MAXIMUM_INLINE_BYTES)},
         )
     slot.grow(first.ByteSize() + sum(sizes))
-    return first.start, [await _attachment(requests, i, size) for i, size in enumerate(sizes)]
+    return start, [await _attachment(requests, i, size) for i, size in enumerate(sizes)]
 
 
 async def _attachment(requests: AsyncIterator[pb.GenerateRequest], index: int, size: int) -> bytes:

@@ -10,18 +10,21 @@ from core.model import Role
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import parameters_pb2 as parameters
 
-_OPTIONAL = (
-    "size",
-    "aspect_ratio",
-    "resolution",
-    "quality",
-    "background",
-    "output_format",
-    "output_compression",
-    "moderation",
-    "seed",
-    "with_audio",
-    "voice",
+_AS_THEY_ARE = frozenset(
+    {
+        "negative_prompt",
+        "size",
+        "aspect_ratio",
+        "resolution",
+        "quality",
+        "background",
+        "output_format",
+        "output_compression",
+        "moderation",
+        "seed",
+        "with_audio",
+        "voice",
+    }
 )
 ROLES = {
     parameters.Input.ROLE_UNSPECIFIED: Role.IMAGE,
@@ -59,42 +62,59 @@ _ENDPOINTS = frozenset(
 """Route templates of bridges. Kept with the generation, so it must be one of these texts."""
 
 
-def order(spec: pb.GenerationSpec, attachments: Sequence[bytes], request_id: str) -> Order:
+_ANYWHERE = Routing()
+
+
+def order(
+    spec: pb.GenerationSpec,
+    attachments: Sequence[bytes],
+    request_id: str,
+    *,
+    detached: bool = True,
+    ends: float | None = None,
+) -> Order:
     """The caller's wish; raises GatewayError naming the parameter."""
-    asked = spec.parameters
-    if not spec.model:
+    asked, model, key = spec.parameters, spec.model, spec.request_id
+    if not model:
         raise GatewayError(Reason.MISSING_PARAMETER, "You must provide a model.", parameter="model")
-    if len(spec.request_id) > _REQUEST_ID_LENGTH:
+    if len(key) > _REQUEST_ID_LENGTH:
         raise GatewayError(
             Reason.INVALID_PARAMETER,
             f"The idempotency key may have at most {_REQUEST_ID_LENGTH} characters.",
             parameter="request_id",
         )
-    given: dict[str, ParameterValue] = {
-        name: getattr(asked, name) for name in _OPTIONAL if asked.HasField(name)
-    }
-    if asked.negative_prompt:
-        given["negative_prompt"] = asked.negative_prompt
-    if asked.HasField("duration"):
-        given["duration"] = asked.duration.ToMilliseconds() / 1000
-    for name, value in asked.extras.items():
-        given[name] = parameter_value(value)
     return Order(
-        model=spec.model,
+        model=model,
         prompt=Body(asked.prompt),
-        given=given,
-        inputs=_inputs(asked.inputs, attachments),
+        given=_given(asked),
+        inputs=_inputs(asked.inputs, attachments) if asked.inputs else (),
         count=asked.output_count if asked.HasField("output_count") else None,
         partials=spec.partial_count,
         end_user=Body(asked.end_user_id) if asked.end_user_id else None,
-        idempotency_key=Body(spec.request_id) if spec.request_id else None,
+        idempotency_key=Body(key) if key else None,
         retry_number=spec.retry_number,
-        routing=_routing(spec.routing),
+        routing=_routing(spec.routing) if spec.HasField("routing") else _ANYWHERE,
         callback_url=Body(spec.callback_url) if spec.callback_url else None,
         quote_token=Secret(spec.quote_token) if spec.quote_token else None,
         endpoint=spec.endpoint if spec.endpoint in _ENDPOINTS else "",
         request_id=request_id,
+        detached=detached,
+        ends=ends,
     )
+
+
+def _given(asked: parameters.Parameters) -> dict[str, ParameterValue]:
+    """What was set, by canonical name; the other fields are read where they are needed."""
+    given: dict[str, ParameterValue] = {}
+    for field, value in asked.ListFields():
+        name = field.name
+        if name in _AS_THEY_ARE:
+            given[name] = value
+        elif name == "duration":
+            given[name] = value.ToMilliseconds() / 1000
+        elif name == "extras":
+            given.update({extra: parameter_value(of) for extra, of in value.items()})
+    return given
 
 
 def parameter_value(value: parameters.ParamValue) -> ParameterValue:
@@ -138,7 +158,7 @@ def _names(field: str, names: Sequence[str]) -> frozenset[str]:
 def _inputs(
     asked: Sequence[parameters.Input], attachments: Sequence[bytes]
 ) -> tuple[RawInput, ...]:
-    return tuple(_input(item, number, attachments) for number, item in enumerate(asked))
+    return tuple([_input(item, number, attachments) for number, item in enumerate(asked)])
 
 
 def _input(item: parameters.Input, number: int, attachments: Sequence[bytes]) -> RawInput:

@@ -12,9 +12,10 @@ from storage.pool import Pool
 ROOT = Path(__file__).parents[2]
 
 COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+SELECT c.relname, a.attname, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL)
   FROM pg_class c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 """
 TELLING = {"text", "text[]", "bytea", "json", "jsonb", "inet", "inet[]", "cidr", "cidr[]",

@@ -25,11 +25,11 @@ class Meter:
     """One key over time; each request has a book of its own, as in a commit."""
 
     def __init__(self, rate: int, concurrency: int = 1_000_000) -> None:
-        self.state = KeyState(0, 0, rate, concurrency)
+        self.state = KeyState(ACCOUNT, KEY, 0, 0, rate, concurrency)
 
     def asks(self, now_us: int) -> LimitExceeded | int:
         """The refusal, or how many could follow at once."""
-        book = LimitsBook({(ACCOUNT, KEY): self.state}, now_us)
+        book = LimitsBook([self.state], now_us)
         refusal = book.refusal(USE)
         if refusal is not None:
             assert isinstance(refusal, LimitExceeded)
@@ -95,11 +95,11 @@ def test_a_clock_that_steps_back_gives_nothing_away() -> None:
 
 
 def test_a_slot_that_nobody_has_taken_is_not_given_back() -> None:
-    book = LimitsBook({(ACCOUNT, KEY): KeyState(0, 0, 1, 1)}, START)
+    book = LimitsBook([KeyState(ACCOUNT, KEY, 0, 0, 1, 1)], START)
 
     book.take(RELEASE)
 
-    assert book.changed == set()
+    assert book.changed == []
     assert book.refusal(RELEASE) is None
 
 

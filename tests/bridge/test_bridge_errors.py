@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from reapi.v1 import error_reason_pb2
+from rest_bridge import image_requests
 from rest_bridge.errors import MESSAGES, RENDERINGS, ApiError
 from rest_bridge.headers import credits_text, duration
 from rest_bridge.rpc_errors import from_status
@@ -213,6 +214,37 @@ async def test_a_bad_key_wins_over_a_body_that_is_wrong(bridge: Bridge, body: ob
     assert answer.status_code == 401
 
 
+async def test_a_refusal_wins_over_a_body_that_is_wrong_and_was_read_before_it(
+    bridge: Bridge, fake_core: FakeCore
+) -> None:
+    fake_core.admit.clear()
+    fake_core.refusal = status("OVERLOADED", "Too busy.")
+    asking = asyncio.ensure_future(bridge.http.post(URL, json={}))
+    await fake_core.called()
+
+    fake_core.admit.set()
+
+    assert (await asking).status_code == 503
+
+
+async def test_a_body_that_is_here_is_not_read_before_the_admission(
+    bridge: Bridge, fake_core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    parse = image_requests.parse_object
+    monkeypatch.setattr(image_requests, "parse_object", lambda body: read.append(1) or parse(body))
+    fake_core.admit.clear()
+    asking = asyncio.ensure_future(bridge.http.post(URL, json=ASK))
+    await fake_core.called()
+    assert (await bridge.http.get("/healthz")).status_code == 200  # it had time enough
+    assert read == []
+
+    fake_core.admit.set()
+
+    assert (await asking).status_code == 200
+    assert read == [1]
+
+
 async def test_a_late_body_is_waited_for_only_after_admission(
     bridge: Bridge, fake_core: FakeCore, dial
 ) -> None:
@@ -245,24 +277,29 @@ async def test_no_key_at_all_is_core_s_to_refuse(bridge: Bridge) -> None:
 
 
 async def test_a_defect_is_a_500_without_its_text_and_is_reported_without_it(
-    bridge: Bridge, fake_core: FakeCore, monkeypatch: pytest.MonkeyPatch
+    bridge: Bridge, fake_core: FakeCore, dial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> None:
         raise RuntimeError("the prompt was: a red square")
 
     monkeypatch.setattr("rest_bridge.image_requests.parse_object", broken)
+    wire = await dial(bridge.port)
+    body = orjson.dumps(ASK)
+    await wire.post(URL, b"", length=len(body))
+    call = await fake_core.called()
 
-    answer = await bridge.http.post(URL, json=ASK)
+    await wire.send(body)
+    answer = await wire.answer()
 
-    assert answer.status_code == 500
-    assert answer.json()["error"]["code"] == "internal_error"
-    assert "red square" not in answer.text
+    assert answer.status == 500
+    assert orjson.loads(answer.body)["error"]["code"] == "internal_error"
+    assert b"red square" not in answer.body
     (defect,) = bridge.defects
     assert (defect.error_type, defect.endpoint) == ("RuntimeError", URL)
     assert "red square" not in repr(defect)
     assert defect.frames[-1].endswith("broken")
     async with asyncio.timeout(WAIT):
-        await fake_core.calls[0].cancelled.wait()
+        await call.cancelled.wait()
 
 
 def test_an_error_shows_its_reason_and_no_text() -> None:

@@ -172,6 +172,29 @@ async def test_headers_wait_for_a_heartbeat_at_most_and_pings_are_comments(
     assert "x-reapi-credits" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "ask"),
+    [
+        (URL, ASK),
+        ("/v1/audio/speech", {"model": "m", "input": "a", "voice": "v", "stream_format": "sse"}),
+    ],
+    ids=["images", "speech"],
+)
+async def test_nobody_hears_a_heartbeat_before_the_call_is_admitted(
+    start_bridge, fake_core: FakeCore, path: str, ask: dict[str, object]
+) -> None:
+    fake_core.admit.clear()
+    fake_core.refusal = status("OVERLOADED", "Too busy.")
+    bridge = await start_bridge(heartbeat_seconds=0.01)
+    asking = asyncio.ensure_future(bridge.http.post(path, json=ask))
+    await fake_core.called()
+    await asyncio.sleep(0.1)  # ten heartbeats
+
+    fake_core.admit.set()
+
+    assert (await asking).status_code == 503
+
+
 async def test_the_sdk_survives_pings(start_bridge, fake_core: FakeCore) -> None:
     fake_core.script = [
         accepted(),

@@ -202,8 +202,7 @@ def test_what_was_accepted_keeps_its_price_its_channels_and_its_version(tmp_path
 
     assert (first.quoted_micros, second.quoted_micros) == (7_500, 9_000)
     assert [job.routing.channels[0].weight for job in (first, second)] == [100, 7]
-    opened = [intake.opening(job, UUID(int=3), "c") for job in (first, second)]
-    assert [each.catalogue_version for each in opened] == [before.version, after.version]
+    assert [job.catalogue_version for job in (first, second)] == [before.version, after.version]
     assert intake.examine(CALLER, Order("m-alias", Body("p"))).model is after.model("m")
 
 

@@ -12,7 +12,7 @@ from core.catalog.entries import Model
 from core.catalog.loader import load, shipped_files
 from core.catalog.price_subject import parameter_of, price_names, price_subject
 from core.catalog.schema import price_units, seconds_of, validate
-from core.engine.intake import _price
+from core.engine.terms import _price
 from core.model import Ask, Input, Role
 
 SHIPPED = load(shipped_files(), {})

@@ -63,21 +63,37 @@ async def test_the_database_itself_refuses_to_resolve_a_hold_twice(
 async def test_the_kinds_of_transfer_move_the_same_books_here_and_there(
     postgres_house: PostgresHouse, customer: Customer
 ) -> None:
-    found = {}
     async with (
         postgres_house.pool.connection() as connection,
         connection.transaction(force_rollback=True),
     ):
         for kind in BOOKS:
-            cursor = await connection.execute(
+            await connection.execute(
                 "INSERT INTO transfer (account_id, id, kind, amount_micros, resolves,"
-                " releases_micros, created_at) VALUES (%s, %s, %s, 0, %s, 0, now())"
-                " RETURNING debit, credit",
+                " releases_micros, created_at) VALUES (%s, %s, %s, 0, %s, 0, now())",
                 (customer.account_id, uuid4(), kind, uuid4() if kind in ENDS else None),
             )
-            found[kind] = await cursor.fetchone()
+    found = await postgres_house.query("SELECT kind, debit, credit FROM transfer_books")
 
-    assert found == dict(BOOKS)
+    assert {kind: (debit, credit) for kind, debit, credit in found} == dict(BOOKS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "law"),
+    [
+        ("INSERT INTO transfer VALUES (%s, %s, NULL, 0, 0, now(), 'gift')", "transfer_kind_known"),
+        ("UPDATE generation SET state = 'lost'", "generation_state_known"),
+        ("UPDATE attempt SET state = 'succeeded'", "attempt_state_known"),
+    ],
+)
+async def test_the_database_itself_refuses_words_that_it_does_not_know(
+    postgres_house: PostgresHouse, customer: Customer, statement: str, law: str
+) -> None:
+    await postgres_house.commit(customer.open(customer.new(10)))
+    values = (customer.account_id, uuid4())[: statement.count("%s")]
+
+    with pytest.raises(psycopg.errors.CheckViolation, match=law):
+        await postgres_house.query(statement, *values)
 
 
 # ---- debt and budgets

@@ -92,6 +92,7 @@ async def free(connection: psycopg.AsyncConnection[Any]) -> None:
         )
         for (name,) in await cursor.fetchall():
             await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    await connection.execute("ALTER DOMAIN transfer_kind DROP CONSTRAINT transfer_kind_known")
 
 
 async def audited(connection: psycopg.AsyncConnection[Any]) -> list[Bad]:

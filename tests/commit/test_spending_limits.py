@@ -165,7 +165,7 @@ async def test_small_tables_leave_no_plan_that_reads_all_of_them_once_they_are_l
             " FROM budget, generate_series(1, 3)"
         )
         await connection.execute("ANALYZE budget, budget_hold")
-        statement, _ = lock_budgets([], [])
+        statement, _ = lock_budgets([], [uuid4()])
         await connection.execute(f"PREPARE look (uuid[], uuid[]) AS {statement}")
         cursor = await connection.execute("EXPLAIN (COSTS OFF) EXECUTE look ('{}', '{}')")
         plan = "\n".join(row[0] for row in await cursor.fetchall())

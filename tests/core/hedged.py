@@ -67,7 +67,7 @@ async def raced(core, finish):
 
     What each made, who won, what was discarded, and the course.
     """
-    made = [Made(name, (), (), Report(), kept=()) for name in (A, B)]
+    made = [Made(name, (), Report()) for name in (A, B)]
     both, waiting, discarded = asyncio.Event(), [], []
 
     async def once(lane, attempt, timing):

@@ -41,7 +41,7 @@ def test_what_is_not_known_is_absent():
 
 
 def test_progress_is_an_event():
-    (message,) = CONVERT.event(7, events.Progress(40), pb.GenerateResponse)
+    message = CONVERT.event(7, events.Progress(40), pb.GenerateResponse)
 
     assert (message.event.seq, message.event.WhichOneof("event")) == (7, "progress")
     assert message.event.progress.percent == 40

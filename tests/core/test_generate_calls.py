@@ -243,7 +243,7 @@ async def test_moderation_is_final_and_shows_the_providers_words_to_the_live_cal
 
 async def test_a_defect_fails_the_generation_and_gives_the_credits_back(channel, core):
     core.upstream.play("openai-a", (object(),))
-    core.upstream.attempt = None  # type: ignore[assignment]
+    core.upstream.attempt = None  # type: ignore[assignment]  # the defect
     events = await generate(channel, start())
 
     assert failed_reason(events[-1]) == "INTERNAL"

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ class Fake:
 def program(tmp_path: Path, body: str) -> str:
     file = tmp_path / "kms.py"
     file.write_text(f"import sys, time\ndata = sys.stdin.buffer.read()\n{body}\n")
-    return f"{sys.executable} {file}"
+    return shlex.join([sys.executable, str(file)])
 
 
 ECHO = "sys.stdout.buffer.write(bytes(each ^ 1 for each in data))"
@@ -131,7 +132,7 @@ def test_a_wrong_setting_names_the_variable_and_shows_no_value(env: dict[str, st
     ],
 )
 def test_a_command_that_fails_says_how_and_not_what(tmp_path: Path, body, reason) -> None:
-    command = KeyCommand(program(tmp_path, body).split(), {}, 0.5 if "sleep" in body else 20)
+    command = KeyCommand(shlex.split(program(tmp_path, body)), {}, 0.5 if "sleep" in body else 20)
     with pytest.raises(KeyServiceError, match=reason) as raised:
         command.wrap(KEY)
 
@@ -147,7 +148,7 @@ def test_a_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_command_gets_no_variables_of_ours(tmp_path: Path) -> None:
     body = "import os; sys.stdout.write(','.join(sorted(os.environ)))"
     env = {"AWS_REGION": "eu", "REAPI_DATABASE_URL": "postgres://secret"}
-    names = KeyCommand(program(tmp_path, body).split(), env).wrap(KEY).decode()
+    names = KeyCommand(shlex.split(program(tmp_path, body)), env).wrap(KEY).decode()
 
     assert "AWS_REGION" in names
     assert "REAPI" not in names

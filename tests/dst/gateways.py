@@ -183,10 +183,7 @@ class Gateway:
         """Free its memory: nothing of it runs any more, and nobody shall be told."""
         self.process.dispose()
         for line in self.driver._lines.values():
-            connector = line.session.connector
-            if connector is not None:
-                line.session.detach()
-                connector._closed = True
+            line.connector.__dict__["_closed"] = True
 
 
 class WatchedDriver(Driver):
@@ -196,9 +193,9 @@ class WatchedDriver(Driver):
         super().__init__(connector=_connector)
         self._gateway = gateway
 
-    def attempt(self, *given: Any) -> Any:
+    async def attempt(self, *given: Any) -> None:
         law(self._gateway.owns(GENERATION.get()), "an attempt began without a lease")
-        return super().attempt(*given)
+        await super().attempt(*given)
 
     async def call(self, call: Any, channel: Any, budget: float | None = None) -> Any:
         if call.method == "POST":

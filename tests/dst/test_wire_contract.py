@@ -94,12 +94,13 @@ def net(request):
 
 
 async def pieces(driver, channel, ask=ASK):
-    return [piece async for piece in driver.attempt(DIALECT, ask, channel)]
+    found = []
+    await driver.attempt(DIALECT, ask, channel, found.append)
+    return found
 
 
 async def kinds(driver, channel, seen):
-    async for piece in driver.attempt(DIALECT, STREAMING, channel):
-        seen.append(type(piece))
+    await driver.attempt(DIALECT, STREAMING, channel, lambda piece: seen.append(type(piece)))
 
 
 async def failure(work) -> tuple[Fault, Phase]:
@@ -142,10 +143,13 @@ def test_events_arrive_one_by_one(net):
 
         upstream.plays(talks)
         seen = []
-        async for piece in driver.attempt(DIALECT, STREAMING, channel):
+
+        def take(piece):
             seen.append(type(piece))
             if isinstance(piece, Preview):
                 gate.set()
+
+        await driver.attempt(DIALECT, STREAMING, channel, take)
         assert seen[:3] == [Acknowledged, Preview, Final]
 
     net.run(test)

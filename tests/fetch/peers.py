@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.certificates import key_usage
+
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
@@ -59,6 +61,8 @@ def certificate(folder, name):
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(key_usage(is_authority=True), critical=True)
         .sign(key, hashes.SHA256())
     )
     path = folder / "server.pem"

@@ -27,4 +27,4 @@ async def test_the_bytes_that_a_look_brought_are_counted():
     made = await attempts.pursue(Pursued(), course)
 
     assert counted == [len(INDEX_LAST), len(INDEX_FIRST)]
-    assert [found.seconds for found in made.probes] == [1.0, 1.0]
+    assert [found.seconds for _, found in made.outputs] == [1.0, 1.0]

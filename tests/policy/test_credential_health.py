@@ -260,3 +260,17 @@ def test_tries_of_credentials_count_among_the_four(book) -> None:
 
         assert isinstance(failover.next_channel(0.0), Stop)
         assert failover.attempts == 4
+
+
+def test_a_credential_that_is_gone_leaves_no_open_circuit_behind(book) -> None:
+    old = channel("c", "A", "B")
+    book.use({"c": old})
+    pick(book, old)
+    late = book.of("c", OPERATION).admit(0.0, 60, "env:A")
+    fail(book, "c", "env:A", Fault.AUTH)
+    assert book.opened
+    book.use({"c": channel("c", "B")})
+    assert not book.opened
+    book.of("c", OPERATION).failed(late, UpstreamError(Fault.AUTH), 1.0, 0.5)
+
+    assert not book.opened

@@ -14,8 +14,10 @@ from core.errors import Fault, Reason, UpstreamError
 from core.model import Ask, Channel, Input, Kind, Role
 from core.policy.health import HealthBook, Standing
 from core.policy.routing import (
+    ANY,
     Choice,
     Needs,
+    Plan,
     Preference,
     Unroutable,
     Why,
@@ -371,3 +373,23 @@ def test_no_ejected_channel_is_chosen_while_an_untried_healthy_one_is_eligible(
         assert state == "healthy"
     group = {"ejected", "probing"} if state in ("ejected", "probing") else {state}
     assert priority == min(each[0] for each in open_to_it if each[1] in group)
+
+
+def test_a_probe_comes_first_in_any_tier_whoever_ejected_its_channel() -> None:
+    book, channels = HealthBook(), [channel("first"), channel("last", priority=1)]
+    book.of("last", OPERATION).hear_ejection(Fault.SERVER_ERROR, 10.0, 1, 0.0)
+
+    assert pick(channels, book, now=9.0) == "first"
+    assert pick(channels, book, now=10.0) == "last"
+    book.of("last", OPERATION).hear_recovery()
+    assert pick(channels, book, now=10.0) == "first"
+    assert not book.opened
+
+
+def test_what_is_known_of_channels_is_believed_only_without_wishes() -> None:
+    known, other = channel("known"), channel("other")
+    wish = Preference(excluded=frozenset({"known"}))
+
+    assert Plan([known, other], OPERATION, able=(known,)).eligible() == (known,)
+    assert Plan([known, other], OPERATION, preference=ANY).eligible() == (known, other)
+    assert Plan([known, other], OPERATION, preference=wish, able=(known,)).eligible() == (other,)

@@ -31,6 +31,7 @@ from core.settings import Settings
 from core.webhooks import payload, sending
 from gateway.cli import main
 from storage.s3 import Bucket
+from tests.embedded_database import connected_to
 
 KEPT: list[Any] = []
 """What must stay open or alive until the process ends."""
@@ -177,12 +178,7 @@ MADE: list[metrics.Metrics] = []
 
 def database(name: str) -> psycopg.Connection[Any]:
     """The embedded database, as its files describe it."""
-    password = next((HOME / "postgres").rglob("password*")).read_text().strip()
-    pid_file = next((HOME / "postgres").rglob("postmaster.pid"))
-    port = int(pid_file.read_text().splitlines()[3])
-    return psycopg.connect(
-        host="127.0.0.1", port=port, user=name, password=password, dbname=name, autocommit=True
-    )
+    return connected_to(HOME / "postgres", name, autocommit=True)
 
 
 def put_object(name: str, **more: Any) -> None:
@@ -223,12 +219,12 @@ def leak(into_all: Callable[[str], None]) -> None:
     last = ["nothing yet"]
     tell_the_last(last)
 
-    def order(spec: Any, attachments: Any, request_id: str) -> Any:
+    def order(spec: Any, *given: Any, **more: Any) -> Any:
         if spec.parameters.prompt.startswith("tell"):
             raise GatewayError(Reason.INVALID_PARAMETER, f"Somebody else asked for {last[0]}.")
         last[0] = spec.parameters.prompt
         into_all(spec.parameters.prompt)
-        return read(spec, attachments, request_id)
+        return read(spec, *given, **more)
 
     def made(self: metrics.Metrics) -> None:
         make(self)

@@ -1,8 +1,7 @@
 """How the driver's tests ask, and the answers they get."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -44,23 +43,20 @@ def channel(
     )
 
 
-def attempt(
-    driver: Driver, ask: Ask, target: Channel, budget: float | None = None
-) -> AsyncGenerator[Piece, None]:
-    return driver.attempt(DIALECTS[target.dialect], ask, target, budget)
-
-
-async def take(into: list[Piece], pieces: AsyncGenerator[Piece, None]) -> None:
-    """Put every piece into a list, which keeps those before a failure."""
-    async with aclosing(pieces):
-        async for piece in pieces:
-            into.append(piece)  # noqa: PERF401 - extend would keep none of them
+async def attempt(
+    driver: Driver,
+    ask: Ask,
+    target: Channel,
+    take: Callable[[Piece], None],
+    budget: float | None = None,
+) -> None:
+    await driver.attempt(DIALECTS[target.dialect], ask, target, take, budget)
 
 
 async def asked(driver: Driver, ask: Ask, target: Channel) -> list[Piece]:
     """The pieces of one attempt."""
     found: list[Piece] = []
-    await take(found, attempt(driver, ask, target))
+    await attempt(driver, ask, target, found.append)
     return found
 
 
@@ -69,8 +65,12 @@ async def failure(
 ) -> UpstreamError:
     """The failure of one attempt."""
     with pytest.raises(UpstreamError) as caught:
-        await take([], attempt(driver, ask, target, budget))
+        await attempt(driver, ask, target, _ignore, budget)
     return caught.value
+
+
+def _ignore(piece: Piece) -> None:
+    del piece
 
 
 async def settled() -> None:

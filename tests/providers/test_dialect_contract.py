@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 import pytest
 
@@ -45,9 +44,10 @@ def channel(upstream: Upstream, tape: Tape) -> Channel:
 
 
 async def asked(driver: Driver, upstream: Upstream, tape: Tape) -> list[Piece]:
-    attempt = driver.attempt(DIALECTS[tape.dialect], tape.ask, channel(upstream, tape))
-    async with aclosing(attempt):
-        return [piece async for piece in attempt]
+    found: list[Piece] = []
+    dialect = DIALECTS[tape.dialect]
+    await driver.attempt(dialect, tape.ask, channel(upstream, tape), found.append)
+    return found
 
 
 async def outcome(driver: Driver, upstream: Upstream, tape: Tape) -> list[Piece] | Fault:
@@ -261,12 +261,15 @@ async def test_pieces_are_given_as_soon_as_their_bytes_are_there(
         await peer.send(chunk(b""))
 
     upstream.plays(waits_for_the_reader)
-    attempt = driver.attempt(DIALECTS[tape.dialect], tape.ask, channel(upstream, tape))
     found = []
-    async with asyncio.timeout(5), aclosing(attempt):
-        async for piece in attempt:
-            found.append(piece)
-            if not isinstance(piece, Acknowledged | Report):
-                seen.release()
+
+    def take(piece: Piece) -> None:
+        found.append(piece)
+        if not isinstance(piece, Acknowledged | Report):
+            seen.release()
+
+    async with asyncio.timeout(5):
+        dialect = DIALECTS[tape.dialect]
+        await driver.attempt(dialect, tape.ask, channel(upstream, tape), take)
 
     assert found == [Acknowledged(200), *tape.pieces]

@@ -3,13 +3,19 @@
 import asyncio
 import time
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 
 from core.errors import Fault, Phase, UpstreamError
 from core.model import Ask, Channel, Deadlines, Final
 from core.providers import exchange
 from core.providers.driver import Driver
+from core.providers.lease import Lease
+from core.providers.wire import Call
 from tests.fix_upstream import (
     Peer,
     Request,
@@ -208,3 +214,18 @@ async def test_an_error_is_decided_by_its_status_when_its_body_does_not_come(
     assert (await timed_out(driver, ASK, target)).fault is Fault.RATE_LIMITED
     upstream.plays(resets_after(http(500, b"{}")[:-1]))
     assert (await failure(driver, ASK, target)).fault is Fault.SERVER_ERROR
+
+
+async def test_an_end_that_comes_with_the_alarm_is_a_timeout_and_no_defect() -> None:
+    loop = asyncio.get_running_loop()
+    content = aiohttp.StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    asking = exchange.Exchange(Call("GET", "/jobs/1", {}), channel("127.0.0.1:9"), None)
+    asking._lease = cast(Lease, SimpleNamespace(content=content, is_malformed=False, release=str))
+    content.feed_data(b"{")
+    asking._alarm.rang = True
+    content.set_exception(TimeoutError())
+    content.feed_eof()
+
+    with pytest.raises(UpstreamError) as caught:
+        await asking.chunk()
+    assert caught.value.fault is Fault.TIMEOUT

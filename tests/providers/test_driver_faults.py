@@ -13,6 +13,7 @@ from aiohttp.resolver import DefaultResolver
 from core.errors import Fault, Phase, UpstreamError
 from core.model import Ask, Final, Piece
 from core.providers.driver import Driver
+from core.providers.wire import Call
 from tests.fix_upstream import (
     Peer,
     Script,
@@ -36,7 +37,6 @@ from tests.providers.asking import (
     hangs_after,
     resets_after,
     settled,
-    take,
 )
 from tests.providers.tapes_openai_images import (
     ASK,
@@ -116,6 +116,22 @@ async def test_a_request_on_a_used_connection_that_breaks_is_lost_and_not_sent_a
     assert (len(upstream.requests), upstream.connections) == (2, 1)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_what_may_be_asked_twice_is_asked_again_once_where_the_connection_broke(
+    driver: Driver, upstream: Upstream, method: str
+) -> None:
+    call = Call(method, "/jobs/1", {})
+    upstream.plays(closes, http(200, b"{}"))
+    assert (await driver.call(call, channel(upstream.address))).status == 200
+
+    upstream.plays(resets)
+    with pytest.raises(UpstreamError) as caught:
+        await driver.call(call, channel(upstream.address))
+
+    assert (caught.value.fault, caught.value.phase) == (Fault.LOST, Phase.FIRST_BYTE)
+    assert [request.method for request in upstream.requests] == [method] * 4
+
+
 async def test_a_connection_that_the_peer_closed_while_idle_is_not_used_again(
     driver: Driver, upstream: Upstream
 ) -> None:
@@ -160,6 +176,19 @@ async def test_an_answer_that_nobody_asked_for_is_never_given_to_the_next_caller
     # And the connection is gone.
     assert Final(0, IMAGE) in await asked(driver, ASK, target)
     assert upstream.connections == 2
+
+
+async def test_nor_is_one_whose_beginning_came_behind_an_earlier_answer(
+    driver: Driver, upstream: Upstream
+) -> None:
+    other = http(200, orjson.dumps({"data": [{"b64_json": "T1RIRVI="}]}))
+    upstream.plays(http(200, answer(1)) + other[:20], hangs_after(other[20:]))
+    target = channel(upstream.address)
+    assert Final(0, IMAGE) in await asked(driver, ASK, target)
+    found = await failure(driver, ASK, target)
+
+    assert (found.fault, found.phase) == (Fault.INVALID_RESPONSE, Phase.FIRST_BYTE)
+    assert upstream.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -226,7 +255,7 @@ async def test_a_final_is_given_before_the_failure_that_follows_it(
     seen: list[Piece] = []
     two = replace(STREAMED, count=2)
     with pytest.raises(UpstreamError) as caught:
-        await take(seen, attempt(driver, two, channel(upstream.address)))
+        await attempt(driver, two, channel(upstream.address), seen.append)
 
     assert [type(piece).__name__ for piece in seen] == ["Acknowledged", "Final", "Preview"]
     assert (caught.value.fault, caught.value.phase) == (Fault.SERVER_ERROR, Phase.BODY)
@@ -268,10 +297,7 @@ async def test_a_large_answer_is_whole_although_the_connection_closes_behind_it(
         peer.close()
 
     upstream.plays(closes_behind)
-    found = []
-    async for piece in attempt(driver, ask, channel(upstream.address)):
-        found.append(type(piece).__name__)
-        # A caller that is slower than the provider: reading stops, and starts again.
-        await asyncio.sleep(0.02)
+    pieces = await asked(driver, ask, channel(upstream.address))
 
+    found = [type(piece).__name__ for piece in pieces]
     assert found == ["Acknowledged", *["Preview"] * ask.partials, "Final", "Report"]

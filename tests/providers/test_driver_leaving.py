@@ -14,10 +14,11 @@ import pytest
 
 from core.body import Body
 from core.errors import Fault, Phase, UpstreamError
-from core.model import Ask, Kind
+from core.model import Ask, Final, Kind, Piece
 from core.providers.driver import Driver
 from tests.fix_upstream import (
     Peer,
+    Request,
     Script,
     Upstream,
     chunk,
@@ -47,6 +48,7 @@ from tests.providers.asking import (
 )
 from tests.providers.tapes_openai_images import (
     ASK,
+    IMAGE,
     STREAMED,
     answer,
 )
@@ -102,15 +104,20 @@ async def test_cancelling_closes_the_connection_at_once(
 
 
 @pytest.mark.parametrize("until", [1, 2])
-async def test_closing_the_generator_closes_the_connection_at_once(
+async def test_an_error_of_who_takes_the_pieces_closes_the_connection_at_once(
     driver: Driver, upstream: Upstream, until: int
 ) -> None:
     left = asyncio.Event()
     upstream.plays(watched(left, head(200, EVENTS), chunk(PARTIAL)))
-    pieces = attempt(driver, STREAMED, channel(upstream.address))
-    for _ in range(until):
-        await anext(pieces)
-    await pieces.aclose()
+    found: list[Piece] = []
+
+    def take(piece: Piece) -> None:
+        found.append(piece)
+        if len(found) == until:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await attempt(driver, STREAMED, channel(upstream.address), take)
 
     assert await seen_leaving(upstream, left) < AT_ONCE
 
@@ -137,6 +144,45 @@ async def test_cancelling_an_upload_does_not_wait_for_its_buffers(
     await settled()
 
     assert open_files() == before - 1
+
+
+async def test_a_connection_serves_again_whatever_becomes_of_the_answer(
+    driver: Driver, upstream: Upstream
+) -> None:
+    upstream.plays(http(200, answer(1)))
+    target = channel(upstream.address)
+
+    def take(piece: Piece) -> None:
+        if piece == Final(0, IMAGE):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await attempt(driver, ASK, target, take)
+    await asked(driver, ASK, target)
+
+    assert upstream.connections == 1
+
+
+@pytest.mark.parametrize("is_orderly", [True, False])
+async def test_an_answer_before_the_upload_has_ended_is_heard_and_its_connection_cut(
+    driver: Driver, upstream: Upstream, *, is_orderly: bool
+) -> None:
+    left = asyncio.Event()
+
+    async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.write(http(413, b"{}"))
+        await writer.drain()
+        if is_orderly:
+            await Peer(Request("", "", {}, b""), reader, writer).left()
+        left.set()
+
+    upstream.talks = refuses
+
+    assert (await failure(driver, BULKY, channel(upstream.address))).http_status == 413
+    assert await seen_leaving(upstream, left) < 1
+    await settled()
+    assert upstream.open == 0
 
 
 async def test_leaving_the_driver_ends_its_calls(upstream: Upstream) -> None:
@@ -228,7 +274,14 @@ async def test_no_failure_shows_an_address_a_credential_or_content(
 
 
 async def test_finished_calls_leave_no_garbage(driver: Driver, upstream: Upstream) -> None:
-    scripts = (http(200, answer(1)), chunked(200, PARTIAL, COMPLETED), http(500), closes)
+    scripts = (
+        http(200, answer(1)),
+        chunked(200, PARTIAL, COMPLETED),
+        http(500),
+        closes,
+        resets_after(head(200, EVENTS), chunk(PARTIAL)),
+        hangs_after(b"HTTP/1.1 xyz\r\n\r\n"),
+    )
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
@@ -243,4 +296,4 @@ async def test_finished_calls_leave_no_garbage(driver: Driver, upstream: Upstrea
         gc.garbage.clear()
 
     # Each collection of the cyclic kind stops the whole process for a moment.
-    assert not {"Exchange", "_Upload", "ClientResponse", "Call", "Body"} & left
+    assert not {"Exchange", "Lease", "Alarm", "Call", "Body"} & left

@@ -5,7 +5,6 @@ Every mode of every model that their channels serve: what is asked for is what c
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import replace
 from uuid import UUID
 
@@ -114,8 +113,9 @@ async def looked(driver: Driver, target: Channel, job_id: str) -> JobState:
 
 
 async def drawn(driver: Driver, target: Channel, ask: Ask) -> list[Piece]:
-    async with aclosing(driver.attempt(DIALECTS[target.dialect], ask, target)) as pieces:
-        return [piece async for piece in pieces]
+    found: list[Piece] = []
+    await driver.attempt(DIALECTS[target.dialect], ask, target, found.append)
+    return found
 
 
 async def asked(driver: Driver, target: Channel, ask: Ask) -> object:

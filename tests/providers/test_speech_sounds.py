@@ -1,7 +1,6 @@
 """Sounds come as they are made, and what is none, or only a part of one, is never taken for one."""
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ from core.errors import Fault, Phase, UpstreamError
 from core.model import Acknowledged, Deadlines, Sound
 from core.providers import DIALECTS
 from tests.fix_upstream import chunk, chunked, head, http
-from tests.providers.asking import settled, take
+from tests.providers.asking import settled
 from tests.providers.tapes_speech import ASK, EASY, SAMPLES, SPEAKERS, WAV, pieces
 
 CHUNKED = {"Content-Type": "audio/wav", "Transfer-Encoding": "chunked"}
@@ -22,21 +21,22 @@ def speaker(request):
     return request.param
 
 
-def attempt(driver, upstream, speaker, ask=ASK, deadlines=EASY):
+async def attempt(driver, upstream, speaker, take, *, ask=ASK, deadlines=EASY):
     target = speaker.channel(f"http://{upstream.address}/v1", deadlines)
-    return driver.attempt(DIALECTS[speaker.dialect], ask, target)
+    await driver.attempt(DIALECTS[speaker.dialect], ask, target, take)
 
 
 async def heard(driver, upstream, speaker, **options):
-    async with aclosing(attempt(driver, upstream, speaker, **options)) as found:
-        return [piece async for piece in found]
+    found = []
+    await attempt(driver, upstream, speaker, found.append, **options)
+    return found
 
 
 async def failed(driver, upstream, speaker, **options):
     """The pieces before the failure, and the failure."""
     found = []
     with pytest.raises(UpstreamError) as caught:
-        await take(found, attempt(driver, upstream, speaker, **options))
+        await attempt(driver, upstream, speaker, found.append, **options)
     return found, caught.value
 
 
@@ -72,11 +72,14 @@ async def test_parts_are_given_as_soon_as_they_are_there(driver, upstream, speak
 
     upstream.plays(waits_for_the_listener)
     found = []
-    async with asyncio.timeout(5), aclosing(attempt(driver, upstream, speaker)) as stream:
-        async for piece in stream:
-            found.append(piece)
-            if isinstance(piece, Sound):
-                given.release()
+
+    def take(piece):
+        found.append(piece)
+        if isinstance(piece, Sound):
+            given.release()
+
+    async with asyncio.timeout(5):
+        await attempt(driver, upstream, speaker, take)
 
     assert found == [Acknowledged(200), *pieces(*parts)]
 
@@ -93,9 +96,7 @@ async def test_nothing_is_given_before_it_is_known_to_be_a_sound(driver, upstrea
 
     upstream.plays(hesitates)
     found = []
-    async with aclosing(attempt(driver, upstream, speaker)) as stream:
-        async for piece in stream:
-            found.append(piece)  # noqa: PERF401 - it is looked at meanwhile
+    await attempt(driver, upstream, speaker, found.append)
 
     assert more.is_set()
     assert found[1:] == pieces(WAV)
@@ -214,10 +215,13 @@ async def test_a_listener_who_leaves_ends_the_call(driver, upstream, speaker):
         left.set()
 
     upstream.plays(speaks_for_ever)
-    async with aclosing(attempt(driver, upstream, speaker)) as stream:
-        async for piece in stream:
-            if isinstance(piece, Sound):
-                break
+
+    def leaves(piece):
+        if isinstance(piece, Sound):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await attempt(driver, upstream, speaker, leaves)
     async with asyncio.timeout(5):
         await left.wait()
 

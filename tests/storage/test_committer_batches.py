@@ -9,13 +9,18 @@ from storage.commits import Commit, Committed
 from storage.committer import Committer, _Entry
 
 
+_TURNS = 3
+
+
 @pytest.fixture
 def flushes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many commits each flush had."""
+    """How many commits each flush had; each takes some turns of the loop."""
     sizes: list[int] = []
 
     async def counted(_: Committer, entries: Sequence[_Entry]) -> None:
         sizes.append(len(entries))
+        for _turn in range(_TURNS):
+            await asyncio.sleep(0)
         for entry in entries:
             entry.verdict.set_result(Committed(()))
 
@@ -30,15 +35,13 @@ async def committed(committer: Committer, turns: int) -> None:
     await committer.commit(Commit(()))
 
 
-async def test_where_several_wait_who_comes_in_the_next_turn_joins_them(
-    flushes: list[int],
-) -> None:
+async def test_who_comes_during_a_flush_shares_the_next(flushes: list[int]) -> None:
     async with Committer("postgresql://nowhere", ()) as committer, asyncio.timeout(5):
-        await asyncio.gather(*[committed(committer, turns) for turns in (0, 0, 1)])
-    assert flushes == [3]
+        await asyncio.gather(*[committed(committer, turns) for turns in (0, 0, 1, 2, 3)])
+    assert flushes == [2, 3]
 
 
-async def test_one_alone_waits_for_nobody(flushes: list[int]) -> None:
+async def test_an_idle_committer_waits_for_nobody(flushes: list[int]) -> None:
     async with Committer("postgresql://nowhere", ()) as committer, asyncio.timeout(5):
-        await asyncio.gather(*[committed(committer, turns) for turns in (0, 2)])
+        await asyncio.gather(*[committed(committer, turns) for turns in (0, 6)])
     assert flushes == [1, 1]

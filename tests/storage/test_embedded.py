@@ -11,6 +11,7 @@ import pytest
 
 from storage import embedded, embedded_guard
 from storage.embedded import EmbeddedPostgres, FolderInUseError, PostgresError
+from tests.embedded_database import place_of
 from tests.fix_embedded import QUICK, application, connected, everything_gone, rows_kept, told
 
 
@@ -121,7 +122,8 @@ async def test_a_second_supervisor_is_refused_and_leaves_the_first_alone(home: P
     "pid", [1, os.getpid(), os.getppid(), 4_000_000], ids=["init", "own", "parent", "none"]
 )
 async def test_a_stale_pid_file_never_blocks_a_start(home: Path, pid: int) -> None:
-    (home / "data" / "postmaster.pid").write_text(f"{pid}\n{home}/data\n1\n5432\n\n127.0.0.1\n")
+    data = place_of(home) / "data"
+    (data / "postmaster.pid").write_text(f"{pid}\n{data}\n1\n5432\n\n127.0.0.1\n")
 
     async with EmbeddedPostgres(home, settings=QUICK) as server:
         assert await rows_kept(server.url) == 1
@@ -209,4 +211,5 @@ async def test_a_copied_folder_is_another_server(home: Path, copied_home: Path) 
         EmbeddedPostgres(copied_home, settings=QUICK) as copy,
     ):
         assert copy.url != server.url
+        assert copy.folder != server.folder
         assert await rows_kept(copy.url) == await rows_kept(server.url) == 1

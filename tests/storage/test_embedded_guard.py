@@ -1,7 +1,9 @@
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -39,29 +41,38 @@ async def test_a_server_that_outlived_its_supervisor_is_ended_before_another_sta
             os.kill(server.pid, signal.SIGSTOP)
 
         async with asyncio.timeout(5):
-            descriptor = await lock_after_orphans(home / "server.lock", home / "data")
+            lock, data = server.folder / "server.lock", server.folder / "data"
+            descriptor = await lock_after_orphans(lock, data)
             assert await crashed.get() == (-signal.SIGKILL if stuck else 0)
 
-        assert await orphans(home / "data") == []
+        assert await orphans(data) == []
         os.close(descriptor)
         assert await rows_kept(server.url) == 1, "the supervisor was alive after all"
 
 
+@pytest.mark.parametrize("death", ["signal", "pipe"])
 async def test_the_processes_of_a_server_are_told_from_all_others(
-    home: Path, copied_home: Path
+    home: Path, copied_home: Path, death: Literal["signal", "pipe"]
 ) -> None:
     async with (
-        EmbeddedPostgres(home, settings=QUICK) as server,
+        EmbeddedPostgres(home, settings=QUICK, death=death) as server,
         EmbeddedPostgres(copied_home, settings=QUICK),
         await connected(server.url),
     ):
-        name = embedded_guard.folder_name(home / "data")
+        data = server.folder / "data"
+        name = embedded_guard.folder_name(data)
         for processes in (Path("/proc"), Path("/not/there")):  # the second is read by `ps`
-            assert await orphans(home / "data", processes) == [Orphan(server.pid, leads=True)]
+            async with asyncio.timeout(5):  # a child just forked looks like the leader yet
+                while await orphans(data, processes) != [Orphan(server.pid, leads=True)]:
+                    await asyncio.sleep(0.01)
 
             found = await embedded_guard.commands(processes)
             children = [pid for pid, command in found if command.startswith(f"postgres: {name}: ")]
             assert len(children) >= 3
+            watchers = [
+                command for _, command in found if "launch.py" in command and name in command
+            ]
+            assert bool(watchers) == (death == "pipe" or sys.platform != "linux")
 
 
 async def test_folders_without_a_server_have_no_orphans(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Values go to PostgreSQL and come back the same; failures say little and leave nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
@@ -36,6 +38,8 @@ async def pipeline(empty_database_url: str) -> AsyncIterator[Pipeline]:
 async def test_every_type_survives_the_journey(pipeline: Pipeline, kind: str) -> None:
     values = VALUES[kind]
     columns = [values, [*values, None], [None], [], values[:1]]
+    columns += [values[:1] * 3, values[:1] * 70, [None, None], [*values, *values[:1]]]
+    columns += [[None, values[0], None], [values[0], None, values[0]]]
 
     rows = await pipeline.run(
         [(f"SELECT * FROM unnest($1::{kind}[])", (column,)) for column in columns]
@@ -134,6 +138,61 @@ async def test_what_was_to_be_prepared_after_a_failure_is_prepared_later(
 async def test_a_connection_that_is_cut_is_lost(pipeline: Pipeline) -> None:
     with pytest.raises(ConnectionLost):
         await pipeline.run([("SELECT pg_terminate_backend(pg_backend_pid())", ())])
+
+    with pytest.raises(ConnectionLost):
+        await pipeline.run([("SELECT 1", ())])
+
+
+async def test_a_connection_that_is_cut_while_nobody_waits_is_heard_of_and_lost(
+    pipeline: Pipeline, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Exception] = []
+    lost = asyncio.Event()
+
+    def lose(pipeline: Pipeline, error: psycopg.OperationalError) -> None:
+        original(pipeline, error)
+        heard.append(error)
+        lost.set()
+
+    original = Pipeline._lose
+    monkeypatch.setattr(Pipeline, "_lose", lose)
+    other = await Pipeline.open(commit_conninfo(empty_database_url))
+
+    await other.run([("SELECT pg_terminate_backend($1::integer)", (pipeline.backend_pid,))])
+    async with asyncio.timeout(5):
+        await lost.wait()
+
+    with pytest.raises(ConnectionLost):
+        await pipeline.run([("SELECT 1", ())])
+    assert len(heard) == 1  # it listens to the dead socket no more
+    assert await other.run([("SELECT 7::bigint", ())]) == [[(7,)]]
+    other.close()
+
+
+async def test_a_batch_that_takes_too_long_is_given_up(pipeline: Pipeline) -> None:
+    now = asyncio.get_running_loop().time()
+    async with asyncio.timeout(5):
+        with pytest.raises(ConnectionLost):
+            await pipeline.run([("SELECT pg_sleep($1::integer)", (30,))], now + 0.05)
+
+
+async def test_each_batch_has_its_own_time(pipeline: Pipeline) -> None:
+    now = asyncio.get_running_loop().time()
+    await pipeline.run([("SELECT 1", ())], now + 0.05)  # sets a watch, which is not for the next
+
+    assert await pipeline.run([("SELECT 7::bigint FROM pg_sleep(0.2)", ())], now + 1) == [[(7,)]]
+    with pytest.raises(ConnectionLost):
+        await pipeline.run([("SELECT pg_sleep($1::integer)", (30,))], now + 1.1)
+
+
+async def test_who_is_cancelled_half_way_can_hang_up(pipeline: Pipeline) -> None:
+    running = asyncio.create_task(pipeline.run([("SELECT pg_sleep($1::integer)", (5,))]))
+    await asyncio.sleep(0)  # it has sent
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    pipeline.close()
 
     with pytest.raises(ConnectionLost):
         await pipeline.run([("SELECT 1", ())])

@@ -40,7 +40,7 @@ async def begin(desk: Desk, micros: int) -> tuple[NewGeneration, Verdict]:
         replace(part, key_id=desk.customer.key_id) if isinstance(part, Hold) else part
         for part in opened.parts
     )
-    return new, await desk.house.commit(replace(opened, parts=parts))
+    return new, await desk.house.commit(opened._replace(parts=parts))
 
 
 async def hold(desk: Desk, micros: int) -> NewGeneration:

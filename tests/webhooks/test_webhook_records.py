@@ -1,16 +1,19 @@
 """What commits write about messages: the twin in memory, and the settings around it."""
 
 from ipaddress import ip_network
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
-from core.engine.records import Callback, HideGeneration
+from core.engine.records import Callback, FinishGeneration, HideGeneration
+from core.engine.records_sql import RecordsSql
+from core.engine.records_statements import INSERT_MESSAGES
 from core.model import GenerationState
 from core.settings import Settings
 from core.settings_values import SettingsError
 from storage.commits import Commit, Committed
-from tests.fix_commit import House, MemoryHouse, PostgresHouse
+from tests.fix_commit import Customer, House, MemoryHouse, PostgresHouse
 
 CALLBACK = Callback(UUID(int=5), b"sealed")
 
@@ -64,6 +67,80 @@ async def test_a_commit_that_is_sent_again_tells_once(postgres_house: PostgresHo
         await postgres_house.commit(commit)
 
     assert len(await told(postgres_house)) == 1
+
+
+async def endpoint(house: PostgresHouse, customer: Customer, **values: Any) -> UUID:
+    """An endpoint of the customer; *values* of its columns."""
+    columns = {"event_types": [], "disabled": False} | values
+    rows = await house.query(
+        "INSERT INTO webhook_endpoint (account_id, id, event_types, disabled, url, display_name,"
+        " secret) VALUES (%s, gen_random_uuid(), %s, %s, '', '', '') RETURNING id",
+        *(customer.account_id, columns["event_types"], columns["disabled"]),
+    )
+    return UUID(str(rows[0][0]))
+
+
+async def test_of_many_ends_in_one_commit_those_are_told_of_which_somebody_wants_to_hear(
+    postgres_house: PostgresHouse,
+) -> None:
+    house = postgres_house
+    listening, choosy, silenced, deaf = [await house.customer(credit=100) for _ in range(4)]
+    await endpoint(house, listening)
+    await endpoint(house, choosy, event_types=["generation.failed"])
+    await endpoint(house, silenced, disabled=True)
+    new = [one.new(10) for one in (listening, choosy, silenced, deaf)]
+    new += [silenced.new(10, callback=CALLBACK), deaf.new(10, callback=CALLBACK)]
+    makers = (listening, choosy, silenced, deaf, silenced, deaf)
+    await house.batch(*(who.open(one) for who, one in zip(makers, new, strict=True)))
+
+    await house.batch(*(who.settle(one, 10) for who, one in zip(makers, new, strict=True)))
+
+    assert {id_ for id_, _ in await told(house)} == {new[0].id, new[4].id, new[5].id}
+
+
+async def test_an_endpoint_hears_of_ends_as_soon_as_it_is_there_and_until_it_is_disabled(
+    postgres_house: PostgresHouse,
+) -> None:
+    """One by one, as an idle gateway commits; an end is told by who listens when it comes."""
+    customer = await postgres_house.customer(credit=100)
+    before, while_there, after = (customer.new(10) for _ in range(3))
+    for one in (before, while_there, after):
+        await postgres_house.commit(customer.open(one))
+
+    await postgres_house.commit(customer.settle(before, 10))
+    there = await endpoint(postgres_house, customer)
+    await postgres_house.commit(customer.settle(while_there, 10))
+    await postgres_house.query(
+        "UPDATE webhook_endpoint SET disabled = true WHERE id = %s RETURNING 1", there
+    )
+    await postgres_house.commit(customer.settle(after, 10))
+
+    assert [id_ for id_, _ in await told(postgres_house)] == [while_there.id]
+
+
+async def test_what_begins_and_ends_in_one_commit_is_told(postgres_house: PostgresHouse) -> None:
+    """Nothing was there yet that could have said whether anybody listens."""
+    customer = await postgres_house.customer(credit=100)
+    new = customer.new(10, callback=CALLBACK)
+
+    await postgres_house.batch(customer.open(new), customer.settle(new, 10))
+
+    assert await told(postgres_house) == [(new.id, "generation.succeeded")]
+
+
+def test_nothing_is_asked_about_messages_where_nobody_listens() -> None:
+    """A statement that finds nothing to write costs as much as many that do."""
+    customer = Customer(uuid4(), uuid4())
+    new = customer.new(10)
+    end = customer.settle(new, 10).parts[0]
+    assert isinstance(end, FinishGeneration)
+    room = RecordsSql()
+    for is_heard in (True, False):
+        row = ("generation", new.account_id, new.id, "accepted", new.owner_epoch, False, is_heard)
+        book = room.book([[row]], now_us=0)
+        assert book.refusal(end) is None
+        book.take(end)
+        assert (INSERT_MESSAGES in dict(room.writes(book))) is is_heard
 
 
 async def test_a_refused_hold_leaves_no_callback(house: House) -> None:
