@@ -6,6 +6,7 @@ from core.engine.supervisor import Supervisor
 from core.log import Stopping
 from core.metrics import Metrics
 from gateway.core_link import CoreLink, open_channel
+from gateway.idle_memory import wait_quietly
 from gateway.metrics import metrics_app
 from gateway.process import begin, bound, settle_memory, stop_signal, url_of
 from gateway.rest import CallerAddress, serve_rest
@@ -34,6 +35,6 @@ async def run_bridge(settings: ProcessSettings) -> int:
             flush=True,
         )
         settle_memory()
-        await stopping.wait()
+        await wait_quietly(stopping)
         emit(Stopping(rest.connection_count))
     return 0

@@ -12,6 +12,7 @@ from core.app import Core
 from core.log import Emit
 from core.settings import Settings
 from gateway.grpc_port import serve_grpc
+from gateway.idle_memory import wait_quietly
 from gateway.opening import open_configured_core, start_errors
 from gateway.probes import probes_app
 from gateway.process import (
@@ -47,7 +48,7 @@ async def run_core(settings: Settings) -> int:
             if core.reloading is not None:
                 hangup(core.reloading.wish)
             settle_memory()
-            await stopping.wait()
+            await wait_quietly(stopping)
             await _stop(core, server, emit)
     return 0
 

@@ -12,6 +12,7 @@ from core.settings import Settings
 from gateway.banner import banner
 from gateway.demo import SimulatorProcess, demo_keys, write_demo
 from gateway.grpc_port import MESSAGE_BYTES, serve_grpc
+from gateway.idle_memory import wait_quietly
 from gateway.metrics import metrics_app
 from gateway.opening import open_configured_core, start_errors
 from gateway.process import (
@@ -49,7 +50,7 @@ async def serve(settings: Settings, *, demo: bool) -> int:
             if core.reloading is not None:
                 hangup(core.reloading.wish)
             settle_memory()
-            await stopping.wait()
+            await wait_quietly(stopping)
             await core.begin_shutdown(GRACE_SECONDS, emit)
     return 0
 

@@ -8,7 +8,6 @@ import pytest
 from storage.commits import Commit, Committed
 from storage.committer import Committer, _Entry
 
-
 _TURNS = 3
 
 
