@@ -48,7 +48,7 @@ from core.model import Acknowledged, Ask, Channel, Final, Piece, Report, Usage
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.policy.health import HealthBook
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 from core.services.assets import Assets
 from core.services.billing import BillingService
 from core.services.convert import Converter
@@ -120,7 +120,9 @@ class Scripted:
         channel: Channel,
         take: Callable[[Piece], None],
         budget: float | None = None,
+        clear: Clear = at_any_time,
     ) -> None:
+        clear()
         self.asked.append(channel.name)
         self.asks.append(ask)
         self.started.set()
@@ -137,7 +139,13 @@ class Scripted:
         finally:
             self.closed += 1
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
         raise AssertionError("no channel of these tests leaves a job")
 
 

@@ -1,7 +1,7 @@
 """No test may hang: each async one has two minutes, and its traceback then shows what it awaits.
 
 What hangs otherwise (set-up, a thread, a process) is ended by pytest's own faulthandler, whose
-limit `scripts/test` gives.
+limit `scripts/test` gives. Nor does a slow machine fail a law: what Hypothesis says of time is off.
 """
 
 import asyncio
@@ -11,8 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SECONDS = 120.0
+
+settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

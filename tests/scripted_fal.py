@@ -12,7 +12,7 @@ from core.body import Body
 from core.catalog.entries import Catalogue
 from core.errors import UpstreamError
 from core.model import Channel
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 from tests.fix_core import Scripted, catalogue, replace_error
 
 FAL = "gpt-image-2-fal"
@@ -50,8 +50,15 @@ class FalQueue(Scripted):
         self.reached: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.page_size = 100
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
         del channel, budget
+        clear()
         operation = operation_of(call)
         self.calls.append(operation)
         self.reached[operation].set()

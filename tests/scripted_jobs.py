@@ -16,7 +16,7 @@ from core.errors import Fault, Phase, UpstreamError
 from core.fetch.result import Download
 from core.model import Channel, Hosted
 from core.providers.ark_videos import TASKS
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 from tests.films import INDEX_FIRST
 from tests.fix_core import Scripted, catalogue, replace_error
 
@@ -102,7 +102,14 @@ class Ark(Scripted):
     def count(self, channel: str, operation: str) -> int:
         return self.calls.count((channel, operation))
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
+        clear()
         operation = operation_of(call)
         name = (channel.name, operation)
         self.calls.append(name)

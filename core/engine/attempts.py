@@ -36,6 +36,7 @@ from core.policy.failover import Failover, Plan
 from core.policy.fan_out import Output, part_of, placed
 from core.policy.risk import RiskCaps
 from core.providers import DIALECTS, JOB_DIALECTS, Dialect
+from core.providers.wire import Clear, at_any_time
 
 
 class Upstream(Protocol):
@@ -48,8 +49,12 @@ class Upstream(Protocol):
         channel: Channel,
         take: Callable[[Piece], None],
         budget: float | None = None,
+        clear: Clear = at_any_time,
     ) -> None:
-        """Give *take* every piece as it comes; raise UpstreamError. Cancelling ends the call."""
+        """Give *take* every piece as it comes; raise UpstreamError. Cancelling ends the call.
+
+        So does an error of *clear*, before anything is sent.
+        """
         ...
 
 
@@ -297,8 +302,6 @@ class Attempts:
 
         A channel that fails after some finals has delivered those (semantics.md 15).
         """
-        if lane.course.hedges:  # a race begins its attempts later, in tasks of their own
-            self._check_lease(lane)
         taken, channel, wanted = Taken(), attempt.channel, len(lane.indices)
         ask = part_of(lane.ask, lane.indices)
         budget = attempt.deadlines.total if attempt.is_cut else None
@@ -318,7 +321,8 @@ class Attempts:
         try:
             with Leaving(lane.live, channel):
                 dialect = DIALECTS[channel.dialect]
-                await self._upstream.attempt(dialect, ask, channel, take, budget)
+                clear = partial(self._check_lease, lane)
+                await self._upstream.attempt(dialect, ask, channel, take, budget, clear)
         except UpstreamError as error:
             if not taken.finals and not taken.hosted:
                 raise

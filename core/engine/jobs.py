@@ -9,6 +9,7 @@ heap is the poll heap; a callback of the provider only shortens the wait.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -154,8 +155,6 @@ class Jobs:
         ask = self._doors.offer(pursuit.entry.id, ask, channel)
         call = dialect.submit(ask, channel, pursuit.mark, self._doors.callback_url(pursuit))
         pursuit.is_marked = dialect.marks(ask, channel)
-        if not self._holds(pursuit.entry.owner_epoch):
-            raise not_ours()  # whoever took it over found no job: there must be none
         pursuit.sent_at = self._now()
         try:
             reply = await self._made(pursuit, call, ask)
@@ -169,13 +168,20 @@ class Jobs:
 
     async def _made(self, pursuit: Pursuit, call: Call, ask: Ask) -> Reply:
         """Send the submission, and learn the job's id."""
-        reply = await self._calls.call(call, pursuit.channel)
+        reply = await self._calls.call(
+            call, pursuit.channel, clear=partial(self._check_lease, pursuit)
+        )
         try:
             pursuit.job_id = pursuit.dialect.submitted(reply, ask)
         except UpstreamError as error:
             error.phase, error.http_status = Phase.BODY, reply.status
             raise
         return reply
+
+    def _check_lease(self, pursuit: Pursuit) -> None:
+        """Make nothing any more once somebody else may have looked for it (semantics.md 17)."""
+        if not self._holds(pursuit.entry.owner_epoch):
+            raise not_ours()
 
     def forget(self, id_: UUID) -> None:
         """The generation has ended: no provider needs its inputs any more."""
@@ -189,9 +195,9 @@ class Jobs:
         dialect, channel, step = pursuit.dialect, pursuit.channel, 1
         try:
             while call := dialect.proceed(reply, step, pursuit.job_id, ask, channel):
-                if not self._holds(pursuit.entry.owner_epoch):
-                    raise not_ours()  # who took it over looks at it, and starts nothing
-                reply = await self._calls.call(call, channel)
+                reply = await self._calls.call(
+                    call, channel, clear=partial(self._check_lease, pursuit)
+                )
                 step += 1
         except UpstreamError as error:
             if not await self._cancel(pursuit, Working(is_queued=True)):

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from core.engine.turns import LOOKS_AT_ONCE, Turns
 from core.model import Channel
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 
 FIRST_BYTE_SECONDS: Final = 15.0
 """What a provider may take to say what it knows, whatever it may take to make something: one that
@@ -15,8 +15,14 @@ stopped answering holds as few connections for as short as that. Our choice."""
 class Calls(Protocol):
     """The driver, as far as jobs need it."""
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
-        """The whole answer; raises UpstreamError."""
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
+        """The whole answer; raises UpstreamError, and what *clear* raises: nothing is sent."""
         ...
 
 

@@ -17,7 +17,7 @@ from core.providers.line import Line
 from core.providers.rate_limits import allowance
 from core.providers.sounds import SoundReader
 from core.providers.sse import EventTooLargeError, SseDecoder
-from core.providers.wire import Call, EventReader, Reply, invalid
+from core.providers.wire import Call, Clear, EventReader, Reply, at_any_time, invalid
 
 # Bodies are asked for as they are: an image does not shrink, and a small answer that
 # unpacks to gigabytes would pass the cap.
@@ -84,8 +84,9 @@ class Driver:
         channel: Channel,
         take: Callable[[Piece], None],
         budget: float | None = None,
+        clear: Clear = at_any_time,
     ) -> None:
-        """Ask *channel* once, within its deadlines and *budget* seconds.
+        """Ask *channel* once, within its deadlines and *budget* seconds, if *clear* lets it.
 
         Calls *take* with Acknowledged (whatever the status), then previews, sounds and finals as
         they come, then one Report, where the provider says anything; or raises UpstreamError,
@@ -93,7 +94,7 @@ class Driver:
         at once.
         """
         call = dialect.encode(ask, channel)
-        exchange = Exchange(call, channel, budget)
+        exchange = Exchange(call, channel, budget, clear)
         try:
             await exchange.open(self._line(channel))
             self._hear(exchange, channel)
@@ -121,19 +122,26 @@ class Driver:
         finally:
             exchange.close()
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
-        """Send *call* and take its whole answer, of whatever status, within the deadlines.
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
+        """Send *call*, if *clear* lets it, and take its whole answer, of whatever status.
 
-        Raises UpstreamError. Being cancelled closes the connection at once.
+        That is within the deadlines. Raises UpstreamError, and what *clear* raises. Being
+        cancelled closes the connection at once.
         """
         if call.url is None:
             heard = self._hear if call.method == "POST" else _unheard
-            return await _called(call, channel, self._line(channel), budget, heard)
+            return await _called(call, channel, self._line(channel), budget, clear, heard)
         assert self._outside is not None, "who opens the driver lends it a way outside"
         async with self._outside.lend(call.url, channel) as (session, url):
             assert session.connector is not None
             line = Line(channel, session.connector, session.headers, url)
-            return await _called(call, channel, line, budget)
+            return await _called(call, channel, line, budget, clear)
 
     def _hear(self, exchange: Exchange, channel: Channel) -> None:
         """Tell what an answer says about the limits of what makes something.
@@ -161,9 +169,10 @@ async def _called(
     channel: Channel,
     line: Line,
     budget: float | None,
+    clear: Clear,
     heard: Callable[[Exchange, Channel], None] = _unheard,
 ) -> Reply:
-    exchange = Exchange(call, channel, budget)
+    exchange = Exchange(call, channel, budget, clear)
     try:
         await exchange.open(line)
         heard(exchange, channel)

@@ -18,7 +18,7 @@ from core.providers import multipart
 from core.providers.alarm import Alarm
 from core.providers.lease import BROKEN, Lease
 from core.providers.line import Line
-from core.providers.wire import EVENT_STREAM, Call, Reply, invalid
+from core.providers.wire import EVENT_STREAM, Call, Clear, Reply, at_any_time, invalid
 
 # What an error's body may cost; without one, its status is still a verdict.
 _ERROR_BYTES = 1024 * 1024
@@ -42,9 +42,12 @@ class Exchange:
     without an aiohttp exception behind it; the driver adds phase and status.
     """
 
-    def __init__(self, call: Call, channel: Channel, budget: float | None) -> None:
+    def __init__(
+        self, call: Call, channel: Channel, budget: float | None, clear: Clear = at_any_time
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call = call
+        self._clear = clear
         limits = channel.deadlines
         total = limits.total if budget is None else min(limits.total, budget)
         self._sent_at = self._loop.time()
@@ -159,12 +162,13 @@ class Exchange:
         except BROKEN as error:
             expired = is_cut and isinstance(error, TimeoutError)
             return UpstreamError(Fault.TIMEOUT if expired else Fault.UNREACHABLE)
+        self._clear()
         self._sending()
         if size <= _AT_ONCE_BYTES:
             lease.send(b"".join((head, *slices)))
         else:
             lease.send(head)
-            lease.upload(slices, self._sending)
+            lease.upload(slices, self._sending_more)
         try:
             message = await lease.answer()
         except BROKEN as error:
@@ -194,6 +198,10 @@ class Exchange:
         if not self.status and not self._alarm.rang:
             self.phase = Phase.ACKNOWLEDGE if self._call.streams else Phase.FIRST_BYTE
             self._alarm.set(min(self._sent_at + self._answer_seconds, self._ends_at))
+
+    def _sending_more(self) -> None:
+        self._clear()
+        self._sending()
 
     def _answered(self) -> None:
         """Note that the headers are there."""

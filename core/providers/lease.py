@@ -75,7 +75,7 @@ class Lease:
     def upload(self, slices: Iterable[bytes | memoryview], sending: Callable[[], None]) -> None:
         """Send a body as fast as the peer reads it, while the answer is waited for.
 
-        *sending* is called before each slice.
+        *sending* is called before each slice; an error of it is what the answer raises.
         """
         self._upload = asyncio.create_task(self._write(slices, sending))
 
@@ -132,10 +132,13 @@ class Lease:
     ) -> None:
         writer = StreamWriter(self._protocol, asyncio.get_running_loop())
         # Who waits for the answer is told by the protocol that there is no connection any more.
-        with suppress(*BROKEN):
-            for each in slices:
-                sending()
-                await writer.write(each)
+        try:
+            with suppress(*BROKEN):
+                for each in slices:
+                    sending()
+                    await writer.write(each)
+        except Exception as error:  # noqa: BLE001 - whatever *sending* raises
+            self.fail(error)
 
     def _listen(self) -> None:
         """Note the end of the connection while a body is read.

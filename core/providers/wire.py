@@ -1,6 +1,6 @@
 """What a dialect and the driver hand each other: calls, replies, events. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Protocol
 
@@ -12,6 +12,13 @@ from core.model import Channel, Piece
 from core.values import dataclass
 
 EVENT_STREAM = "text/event-stream"
+
+Clear = Callable[[], None]
+"""Called when nothing is left but to write; an error of it ends the call, and nothing is sent."""
+
+
+def at_any_time() -> None:
+    """Whoever calls may send at any time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from core.engine.leases_memory import MemoryLeases
 from core.engine.leases_sql import LeasesSql
 from core.errors import Fault, UpstreamError
 from core.model import AttemptState, Channel
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 from tests import job_processes
 from tests.fix_commit import House, MemoryHouse
 from tests.job_processes import CREDIT, SECONDS, World
@@ -29,10 +29,16 @@ class Watched(Ark):
         super().__init__()
         self.used: list[tuple[str, str, str]] = []
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
         name, secret = channel.credential_name, channel.credential.reveal()
         self.used.append((operation_of(call), name, secret))
-        return await super().call(call, channel, budget)
+        return await super().call(call, channel, budget, clear)
 
 
 @pytest_asyncio.fixture

@@ -11,7 +11,7 @@ from core.engine.looks import FIRST_BYTE_SECONDS, Looks
 from core.engine.turns import Turns
 from core.errors import Fault, UpstreamError
 from core.model import Channel, Deadlines
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 
 CALL = Call("GET", "/jobs/1", {})
 
@@ -28,8 +28,15 @@ class Upstream:
         self.asked: list[Channel] = []
         self.answers = asyncio.Event()
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
         del call, budget
+        clear()
         self.asked.append(channel)
         await self.answers.wait()
         return Reply(200, {}, Body(b""), 0.0)

@@ -26,6 +26,7 @@ from core.engine.upkeep import ADOPTION_SECONDS, WISH_SECONDS
 from core.policy.budgets import Budgets
 from core.policy.failover import Fleet
 from core.providers.driver import Driver
+from core.providers.wire import Clear, at_any_time
 from storage.pool import StorageUnavailable
 from tests.dst.breaking import law
 from tests.dst.database import MemoryBooks
@@ -193,14 +194,33 @@ class WatchedDriver(Driver):
         super().__init__(connector=_connector)
         self._gateway = gateway
 
-    async def attempt(self, *given: Any) -> None:
-        law(self._gateway.owns(GENERATION.get()), "an attempt began without a lease")
-        await super().attempt(*given)
+    async def attempt(
+        self,
+        dialect: Any,
+        ask: Any,
+        channel: Any,
+        take: Any,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> None:
+        sends = self._sends(clear, "an attempt was sent without a lease")
+        await super().attempt(dialect, ask, channel, take, budget, sends)
 
-    async def call(self, call: Any, channel: Any, budget: float | None = None) -> Any:
+    async def call(
+        self, call: Any, channel: Any, budget: float | None = None, clear: Clear = at_any_time
+    ) -> Any:
         if call.method == "POST":
-            law(self._gateway.owns(GENERATION.get()), "a job was made without a lease")
-        return await super().call(call, channel, budget)
+            clear = self._sends(clear, "a job was made without a lease")
+        return await super().call(call, channel, budget, clear)
+
+    def _sends(self, clear: Clear, complaint: str) -> Clear:
+        id_ = GENERATION.get()
+
+        def sends() -> None:
+            clear()
+            law(self._gateway.owns(id_), complaint)
+
+        return sends
 
 
 def _connector(channel: Any) -> aiohttp.BaseConnector:

@@ -13,7 +13,7 @@ from core.model import Ask, AttemptState, Channel, GenerationState
 from core.providers import JOB_DIALECTS
 from core.providers.ark_tasks import answer
 from core.providers.ark_videos import TASKS, ArkVideos
-from core.providers.wire import Call, Reply
+from core.providers.wire import Call, Clear, Reply, at_any_time
 from reapi.v1 import generation_service_pb2 as pb
 from reapi.v1 import generation_service_pb2_grpc as rpc
 from tests.fix_commit import MemoryHouse
@@ -58,9 +58,16 @@ class SteppingArk(Ark):
         super().__init__()
         self.started: list[str] = []
 
-    async def call(self, call: Call, channel: Channel, budget: float | None = None) -> Reply:
+    async def call(
+        self,
+        call: Call,
+        channel: Channel,
+        budget: float | None = None,
+        clear: Clear = at_any_time,
+    ) -> Reply:
         if call.method != "PATCH":
-            return await super().call(call, channel, budget)
+            return await super().call(call, channel, budget, clear)
+        clear()
         job_id, operation = call.path.split("/")[-2:]
         name = (channel.name, operation)
         self.calls.append(name)
