@@ -66,9 +66,11 @@ JOBS: Sequence[Fault] = (
     {"kind": "job_hangs", "times": 2},
     {"kind": "status", "status": 500, "on": "cancel"},
 )
+_WATCHED = frozenset({"cut", "reset", "status", "hang", "empty"})
 EXPLAINS: Mapping[str, frozenset[str]] = {
-    "stream": frozenset({"cut", "reset", "status", "hang", "empty"}),
-    "speech": frozenset({"cut", "reset", "status", "hang"}),
+    "stream": _WATCHED,
+    "speech": _WATCHED - {"empty"},
+    "leave": _WATCHED,
     "video": frozenset({"job_hangs", "hang", "slow", "status", "reset", "refuse", "lost"}),
 }
 """Faults that may show through, by what was done: any after something was seen, and what lets a

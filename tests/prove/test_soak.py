@@ -44,8 +44,8 @@ WARM_SHARE = 1 / 3
 """Of the time, before anything is measured: caches fill, pools grow."""
 LONGEST_WARM = 60
 LOOK_SECONDS = 1.0
-IDLE_SECONDS = 17
-"""Upstreams' connections are kept for 15."""
+IDLE_SECONDS = 32
+"""Upstreams' connections are kept for 15, and looked at every 15."""
 REST_SECONDS = 120
 """The longest SLA, and a search."""
 MAXIMUM_SLOPE = 4.0
