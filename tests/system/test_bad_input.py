@@ -146,10 +146,12 @@ def caller(gateway):
         wait_until(lambda: not books.unfinished(connection), PATIENCE_SECONDS)
         charged = books.charged(connection, caller.id)
         states = books.states(connection, caller.id)
+        sql = "SELECT endpoint, reason, created_at FROM generation WHERE account_id = %s AND reason <> ''"
+        reasons = books.rows(connection, sql, caller.id)
     # What was made beyond what was served was made for callers who had left.
     assert caller.served <= set(charged)
     assert len(charged) <= len(caller.served) + caller.count(0), caller.statuses
-    assert states == ({"succeeded": len(charged)} if charged else {})
+    assert states == ({"succeeded": len(charged)} if charged else {}), reasons
     spent = sum(charged.values()) // 1_000
     assert gateway.balance(caller.key) == {"credits": str(CREDITS - spent), "held": "0"}
     assert sum(gateway.calls().values()) == upstream_calls + len(charged)
