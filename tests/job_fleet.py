@@ -283,14 +283,21 @@ class Videos:
     async def many(
         self, count: int, at_once: int, model: str, until: Callable[[], bool] = lambda: False
     ) -> list[str]:
-        """Ask *count* times, never more than *at_once* at a time, and no more once *until()*."""
+        """Ask *count* times, never more than *at_once* at a time, and no more once *until()*.
+
+        Whatever fails, all have been answered in the end.
+        """
         gate = asyncio.Semaphore(at_once)
 
         async def one() -> str:
             async with gate:
                 return "" if until() else await self.create(model)
 
-        return await asyncio.gather(*(one() for _ in range(count)))
+        answers = await asyncio.gather(*(one() for _ in range(count)), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, str)]
 
     async def get(self, id_: str) -> dict[str, Any]:
         """The resource."""
