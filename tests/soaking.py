@@ -66,11 +66,9 @@ JOBS: Sequence[Fault] = (
     {"kind": "job_hangs", "times": 2},
     {"kind": "status", "status": 500, "on": "cancel"},
 )
-_WATCHED = frozenset({"cut", "reset", "status", "hang", "empty"})
 EXPLAINS: Mapping[str, frozenset[str]] = {
-    "stream": _WATCHED,
-    "speech": _WATCHED - {"empty"},
-    "leave": _WATCHED,
+    "stream": frozenset({"cut", "reset", "status", "hang", "empty"}),
+    "speech": frozenset({"cut", "reset", "status", "hang"}),
     "video": frozenset({"job_hangs", "hang", "slow", "status", "reset", "refuse", "lost"}),
 }
 """Faults that may show through, by what was done: any after something was seen, and what lets a
@@ -219,13 +217,17 @@ class Soaker:
         return "" if status == 200 else _outcome(status, answer)
 
     async def leave(self) -> str:
-        """Ask for something and hang up."""
+        """Ask for something and hang up; what breaks before that is judged as what it was."""
         doing = self.chance.choice((self.image, self.stream, self.speech))
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(self.chance.uniform(0.005, 0.1)):
                 await doing()
         except TimeoutError:
             pass
+        except (aiohttp.ClientError, ConnectionError) as error:
+            outcome = type(error).__name__
+            self.failures.append(Failure(doing.__name__, outcome, begun, time.monotonic()))
         return ""
 
     async def wrong(self) -> str:

@@ -53,7 +53,7 @@ class Upstream(Protocol):
     ) -> None:
         """Give *take* every piece as it comes; raise UpstreamError. Cancelling ends the call.
 
-        So does an error of *clear*, before anything is sent.
+        So does an error of *clear*.
         """
         ...
 

@@ -22,7 +22,7 @@ class Calls(Protocol):
         budget: float | None = None,
         clear: Clear = at_any_time,
     ) -> Reply:
-        """The whole answer; raises UpstreamError, and what *clear* raises: nothing is sent."""
+        """The whole answer; raises UpstreamError, and what *clear* raises."""
         ...
 
 

@@ -18,7 +18,7 @@ from core.providers import multipart
 from core.providers.alarm import Alarm
 from core.providers.lease import BROKEN, Lease
 from core.providers.line import Line
-from core.providers.wire import EVENT_STREAM, Call, Clear, Reply, at_any_time, invalid
+from core.providers.wire import EVENT_STREAM, Call, Clear, Reply, invalid
 
 # What an error's body may cost; without one, its status is still a verdict.
 _ERROR_BYTES = 1024 * 1024
@@ -42,9 +42,7 @@ class Exchange:
     without an aiohttp exception behind it; the driver adds phase and status.
     """
 
-    def __init__(
-        self, call: Call, channel: Channel, budget: float | None, clear: Clear = at_any_time
-    ) -> None:
+    def __init__(self, call: Call, channel: Channel, budget: float | None, clear: Clear) -> None:
         self._loop = asyncio.get_running_loop()
         self._call = call
         self._clear = clear

@@ -14,7 +14,10 @@ from core.values import dataclass
 EVENT_STREAM = "text/event-stream"
 
 Clear = Callable[[], None]
-"""Called when nothing is left but to write; an error of it ends the call, and nothing is sent."""
+"""Called when nothing is left but to write, and before each slice of a large body.
+
+An error of it ends the call, and nothing more is sent: an unfinished request makes nothing.
+"""
 
 
 def at_any_time() -> None:

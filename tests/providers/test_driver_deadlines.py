@@ -15,7 +15,7 @@ from core.model import Ask, Channel, Deadlines, Final
 from core.providers import exchange
 from core.providers.driver import Driver
 from core.providers.lease import Lease
-from core.providers.wire import Call
+from core.providers.wire import Call, at_any_time
 from tests.fix_upstream import (
     Peer,
     Request,
@@ -219,7 +219,9 @@ async def test_an_error_is_decided_by_its_status_when_its_body_does_not_come(
 async def test_an_end_that_comes_with_the_alarm_is_a_timeout_and_no_defect() -> None:
     loop = asyncio.get_running_loop()
     content = aiohttp.StreamReader(BaseProtocol(loop), 2**16, loop=loop)
-    asking = exchange.Exchange(Call("GET", "/jobs/1", {}), channel("127.0.0.1:9"), None)
+    asking = exchange.Exchange(
+        Call("GET", "/jobs/1", {}), channel("127.0.0.1:9"), None, at_any_time
+    )
     asking._lease = cast(Lease, SimpleNamespace(content=content, is_malformed=False, release=str))
     content.feed_data(b"{")
     asking._alarm.rang = True
