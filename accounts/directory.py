@@ -135,7 +135,8 @@ class KeyDirectory:
 
     async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:
         connection.add_notify_handler(lambda notice: self.forget(notice.payload))
-        await connection.execute(f"LISTEN {CHANNEL}")
+        async with asyncio.timeout(TRUST_SECONDS):
+            await connection.execute(f"LISTEN {CHANNEL}")
         self.forget()
         while True:
             asked_at = self._clock()

@@ -21,7 +21,7 @@ from storage.pool import AnyPool
 READ_SECONDS = 0.5
 """Between two looks without a notice: half of the second within which a change holds."""
 ANSWER_SECONDS = 1.0
-"""What one look may take; then the connection counts as dead."""
+"""What one statement may take; then the connection counts as dead."""
 RETRY_SECONDS = 0.5
 
 Connect = Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]
@@ -73,7 +73,8 @@ class ChannelOverlay:
         while True:
             try:
                 async with await connect() as connection:
-                    await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
                     while True:
                         async with asyncio.timeout(ANSWER_SECONDS):
                             await self._look(connection)

@@ -76,7 +76,8 @@ class HealthSharing:
                 async with await connect() as connection:
                     # That something came is enough; without this psycopg keeps them all.
                     connection.add_notify_handler(_read)
-                    await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
                     while True:
                         async with asyncio.timeout(ANSWER_SECONDS):
                             await self._tell(connection)

@@ -162,11 +162,16 @@ def test_a_limit_that_is_used_up_steers_before_anybody_is_refused(pair: Pair) ->
     assert [pair.made_by(1, SPENT) for _ in range(2)] == ["spent-good"] * 2, "after its own 429"
 
 
-def test_a_database_that_does_not_answer_about_channels_holds_up_nobody(pair: Pair) -> None:
-    listening = "SELECT pid FROM pg_stat_activity WHERE application_name = 'reapi-signals'"
+def listening(pair: Pair) -> list[int]:
+    """The server's processes over which the two hear of channels."""
+    asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'reapi-signals'"
     with pair.fleet.database() as connection:
-        backends = [row[0] for row in connection.execute(listening).fetchall()]
-    assert len(backends) >= 2
+        return [row[0] for row in connection.execute(asked).fetchall()]
+
+
+def test_a_database_that_does_not_answer_about_channels_holds_up_nobody(pair: Pair) -> None:
+    wait_until(lambda: len(listening(pair)) == 2, 10)
+    backends = listening(pair)
     for backend in backends:
         os.kill(backend, signal.SIGSTOP)
     try:
