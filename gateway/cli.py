@@ -8,12 +8,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import uvloop
-
 import rest_bridge.settings
 from core.keyring import KeyringError, admin_token
 from core.settings import Settings, process_environment
 from core.settings_values import SettingsError
+from gateway.event_loop import EventLoop
 from gateway.hardening import (
     UnsafeEnvironment,
     forbid_core_dumps,
@@ -154,7 +153,7 @@ def _channels_weight(options: argparse.Namespace, env: Mapping[str, str]) -> int
 def _run(role: Coroutine[object, object, int], *usage_errors: type[Exception]) -> int:
     """Run *role* to its end; *usage_errors* are the operator's to correct."""
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
             return runner.run(role)
     except usage_errors as error:
         print(f"reapi: {error}", file=sys.stderr)
