@@ -23,7 +23,7 @@ from aiohttp.typedefs import LooseHeaders
 from yarl import URL
 
 from core.fetch.addresses import NotAllowedError, Rules, origin
-from core.fetch.resolving import SystemResolver
+from core.resolving import SystemResolver
 
 # A small answer that unpacks to gigabytes would pass the cap: nothing is ever unpacked.
 _HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "reapi"}

@@ -18,6 +18,7 @@ from core.providers.rate_limits import allowance
 from core.providers.sounds import SoundReader
 from core.providers.sse import EventTooLargeError, SseDecoder
 from core.providers.wire import Call, Clear, EventReader, Reply, at_any_time, invalid
+from core.resolving import Names
 
 # Bodies are asked for as they are: an image does not shrink, and a small answer that
 # unpacks to gigabytes would pass the cap.
@@ -34,10 +35,6 @@ class Outside(Protocol):
         ...
 
 
-def _tcp(_: Channel) -> aiohttp.BaseConnector:
-    return aiohttp.TCPConnector(limit=0)
-
-
 Limited = Callable[[Channel, int, float], None]
 """Told how many requests a channel's credential may still send, and for how many seconds."""
 
@@ -49,14 +46,14 @@ def _nobody(channel: Channel, remaining: int, seconds: float) -> None:
 class Driver:
     """Calls providers. Open it with `async with`; leaving that closes every connection.
 
-    Channels share nothing: each has its own pool of connections, without a limit, since
-    how many calls a channel gets is decided before they come here.
+    Each channel has its own pool of connections, without a limit, since how many calls it gets is
+    decided before they come here. Channels share lookups of names, and those hold up no others.
     """
 
     def __init__(
         self,
         outside: Outside | None = None,
-        connector: Callable[[Channel], aiohttp.BaseConnector] = _tcp,
+        connector: Callable[[Channel], aiohttp.BaseConnector] | None = None,
         limited: Limited = _nobody,
     ) -> None:
         """*outside* is needed for calls with a `url` only; *connector* is for tests.
@@ -64,7 +61,8 @@ class Driver:
         *limited* is told what answers say about rate limits, of whatever status.
         """
         self._limited = limited
-        self._connector = connector
+        self._names = Names()
+        self._connector = connector or self._tcp
         self._lines: dict[tuple[str, str, str, float], Line] = {}
         """By what they depend on: a channel's address may become another one while jobs run."""
         self._outside = outside
@@ -76,6 +74,7 @@ class Driver:
         for line in list(self._lines.values()):  # a late call may add one
             await line.connector.close()
         self._lines.clear()
+        await self._names.close()
 
     async def attempt(
         self,
@@ -151,6 +150,9 @@ class Driver:
         said = allowance(exchange.headers, time.time())
         if said is not None:
             self._limited(channel, *said)
+
+    def _tcp(self, _: Channel) -> aiohttp.BaseConnector:
+        return aiohttp.TCPConnector(limit=0, resolver=self._names)
 
     def _line(self, channel: Channel) -> Line:
         key = (channel.name, channel.base_url, channel.side_url, channel.deadlines.connect)

@@ -8,7 +8,7 @@ import uvloop
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
-_ON_BOTH = {f"test_driver_{name}" for name in ("crowds", "deadlines", "faults", "leaving")}
+_ON_BOTH = {f"test_driver_{name}" for name in ("crowds", "deadlines", "faults", "leaving", "names")}
 
 
 def pytest_asyncio_loop_factories(

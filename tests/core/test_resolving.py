@@ -1,0 +1,103 @@
+"""Lookups of names: many at once, no more than may be, and none that outlives its process."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from core.resolving import THREADS, SystemResolver
+
+_SYSTEMS = socket.getaddrinfo
+_HUNG = """
+import asyncio, socket, threading
+from core.resolving import SystemResolver
+
+begun = threading.Event()
+
+def hang(*_, **__):
+    begun.set()
+    threading.Event().wait()
+
+async def main():
+    socket.getaddrinfo = hang
+    lookup = asyncio.create_task(SystemResolver().resolve("slow.example"))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    lookup.cancel()
+
+asyncio.run(main())
+print("over")
+"""
+
+
+class Slow:
+    """A name server that answers when it is told to; counts who waits for it."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.waiting = 0
+        self.most = 0
+        self._lock = threading.Lock()
+
+    def find(self, _: str, port: int, *args: Any, **options: Any) -> Any:
+        with self._lock:
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+        self.answers.wait(20)
+        with self._lock:
+            self.waiting -= 1
+        return _SYSTEMS("127.0.0.1", port, *args, **options)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    server = Slow()
+    monkeypatch.setattr(socket, "getaddrinfo", server.find)
+    yield server
+    server.answers.set()
+
+
+async def until_waiting(slow: Slow, count: int) -> None:
+    async with asyncio.timeout(10):
+        while slow.waiting != count:
+            await asyncio.sleep(0.001)
+
+
+async def test_only_so_many_are_looked_up_at_once(slow: Slow) -> None:
+    resolver = SystemResolver()
+    lookups = [asyncio.create_task(resolver.resolve(f"{n}.example")) for n in range(THREADS + 8)]
+    await until_waiting(slow, THREADS)
+    slow.answers.set()
+    found = await asyncio.gather(*lookups)
+
+    assert slow.most == THREADS
+    assert {each[0]["host"] for each in found} == {"127.0.0.1"}
+
+
+async def test_who_leaves_keeps_the_place_until_the_lookup_has_ended(slow: Slow) -> None:
+    resolver = SystemResolver()
+    left = [asyncio.create_task(resolver.resolve(f"{n}.example")) for n in range(THREADS)]
+    await until_waiting(slow, THREADS)
+    for lookup in left:
+        lookup.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    late = asyncio.create_task(resolver.resolve("late.example"))
+    await asyncio.sleep(0)
+    assert slow.most == THREADS
+    slow.answers.set()
+
+    assert (await late)[0]["host"] == "127.0.0.1"
+    assert slow.most == THREADS
+
+
+def test_a_lookup_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _HUNG], capture_output=True, text=True, timeout=20, check=False
+    )
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "over\n", "")
