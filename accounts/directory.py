@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +25,8 @@ CHANNEL: Final = "reapi_keys"
 TRUST_SECONDS: Final = 1.0
 PROOF_INTERVAL: Final = 0.4
 RETRY_SECONDS: Final = 0.5
+ANSWER_SECONDS: Final = 3.0
+"""What reading one row may take, once there is a connection."""
 CACHE_SIZE: Final = 100_000
 
 _FIND = """
@@ -92,21 +95,30 @@ class KeyDirectory:
         if task is None:
             task = asyncio.create_task(self._read(public_id))
             self._reading[public_id] = task
-            task.add_done_callback(lambda _: self._reading.pop(public_id, None))
+            task.add_done_callback(partial(self._was_read, public_id))
         return await asyncio.shield(task)
 
     async def _read(self, public_id: str) -> KeyRow | None:
         """Read one row. One that is forgotten while it is being read is not kept."""
         proof = self._proved_at
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(_FIND, (public_id,))
-            values = await cursor.fetchone()
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    cursor = await connection.execute(_FIND, (public_id,))
+                    values = await cursor.fetchone()
+            except TimeoutError:  # or everybody with this key would wait for ever
+                raise psycopg.OperationalError from None
         row = KeyRow.read(values) if values is not None else None
         if row is not None and proof > float("-inf"):
             if len(self._rows) >= CACHE_SIZE:
                 del self._rows[next(iter(self._rows))]  # one key never costs all others a read
             self._rows[public_id] = row
         return row
+
+    def _was_read(self, public_id: str, task: asyncio.Task[KeyRow | None]) -> None:
+        self._reading.pop(public_id, None)
+        if not task.cancelled():
+            task.exception()  # everybody who waited for it may have left
 
     def forget(self, public_id: str = "") -> None:
         """Drop one row, or all: heard from another process."""

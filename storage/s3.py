@@ -9,7 +9,7 @@ is an OSError and holds no message: those may quote keys and links.
 import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
@@ -26,7 +26,11 @@ START_SECONDS: Final = 10.0
 """For the first look at the bucket: a gateway starts without it if need be."""
 ATTEMPTS: Final = 2
 """Of the library for each call; whoever stores outputs tries again for longer."""
+CALL_SECONDS: Final = 80.0
+"""A call with all its attempts, and the wait for a connection, which the library does not limit."""
 CONNECTIONS: Final = 64
+READS: Final = 40
+"""Objects that are read at once: who reads slowly leaves connections to store outputs by."""
 OUTPUT_DAYS: Final = 31
 """Of the bucket's own rule: a day more than what the rows say, for objects without a row."""
 UPLOAD_DAYS: Final = 1
@@ -72,6 +76,7 @@ class S3Store:
         self._client: Any = None
         self._expires_by_itself = False
         self._swept_at = 0.0
+        self._reading = asyncio.Semaphore(READS)
 
     async def __aenter__(self) -> Self:
         # The import costs most of a second and 30 MB: only who has a bucket pays for it.
@@ -162,21 +167,12 @@ class S3Store:
     async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *offset*, at most *limit* (0: to the end), in pieces ≤ 1 MiB.
 
-        Raises FileNotFoundError.
+        Raises FileNotFoundError. Only so many are read at once; others wait for their turn.
         """
         if not is_name(name):
             raise FileNotFoundError
-        last = str(offset + limit - 1) if limit else ""
-        span = {"Range": f"bytes={offset}-{last}"} if offset or limit else {}
-        try:
-            answer = await self._call("get_object", Key=self._key(name), **span)
-        except BucketError as error:
-            if error.status == _NOT_SATISFIABLE:
-                return
-            raise
-        body = answer["Body"]
-        async with body:  # closes the connection of who stops before the end
-            while piece := await self._piece(body):
+        async with self._reading, aclosing(self._pieces(name, offset, limit)) as pieces:
+            async for piece in pieces:
                 yield piece
 
     async def delete(self, name: str) -> bool:
@@ -206,6 +202,20 @@ class S3Store:
     async def _put_whole(self, name: str, data: io.BytesIO) -> None:
         data.seek(0)
         await self._call("put_object", Key=self._key(name), Body=data, ContentType=_type_of(name))
+
+    async def _pieces(self, name: str, offset: int, limit: int) -> AsyncGenerator[bytes, None]:
+        last = str(offset + limit - 1) if limit else ""
+        span = {"Range": f"bytes={offset}-{last}"} if offset or limit else {}
+        try:
+            answer = await self._call("get_object", Key=self._key(name), **span)
+        except BucketError as error:
+            if error.status == _NOT_SATISFIABLE:
+                return
+            raise
+        body = answer["Body"]
+        async with body:  # closes the connection of who stops before the end
+            while piece := await self._piece(body):
+                yield piece
 
     async def _piece(self, body: Any) -> bytes:
         try:
@@ -261,9 +271,10 @@ class S3Store:
     async def _call(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
         """One call of S3's API; raises BucketError, or FileNotFoundError."""
         try:
-            answer: dict[str, Any] = await getattr(self._client, operation)(
-                Bucket=self._bucket.name, **arguments
-            )
+            async with asyncio.timeout(CALL_SECONDS):
+                answer: dict[str, Any] = await getattr(self._client, operation)(
+                    Bucket=self._bucket.name, **arguments
+                )
             return answer
         except self._failures as error:
             failure = failure_of(operation, error)

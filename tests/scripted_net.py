@@ -16,7 +16,7 @@ class Net:
         self.running = self.most = 0
         self.begun = asyncio.Event()
 
-    async def fetch(self, url, parameter, took):
+    async def fetch(self, url, parameter, took, owner=None):
         self.asked.append(url.reveal())
         self.running += 1
         self.most = max(self.most, self.running)

@@ -29,13 +29,16 @@ SECONDS: Final = 60.0
 
 _LONGEST_PREAMBLE = 128
 """Characters before the comma of a data URL."""
+_MOST_ESCAPES = 4096
+"""Escapes (`%41`) in a data URL: a megabyte of them holds up everybody for a tenth of a second,
+and takes a hundred times their bytes. Files come in base64."""
 
 
 class Fetch(Protocol):
     """Where files come from: `core.fetch.caller.CallerFetch`."""
 
     async def fetch(
-        self, url: Body[str], parameter: str, took: Callable[[int], None]
+        self, url: Body[str], parameter: str, took: Callable[[int], None], owner: object
     ) -> Body[bytes]: ...
 
 
@@ -81,7 +84,7 @@ class Inputs:
         async def one(item: RawInput) -> RawInput:
             try:
                 async with asyncio.timeout_at(ends_at), gate, self._share(account_id):
-                    return await self._one(item, budget)
+                    return await self._one(item, budget, account_id)
             except TimeoutError:
                 raise GatewayError(
                     Reason.INVALID_INPUT,
@@ -94,7 +97,7 @@ class Inputs:
             inputs[number] = item
         return replace(order, inputs=tuple(inputs))
 
-    async def _one(self, item: RawInput, budget: "_Budget") -> RawInput:
+    async def _one(self, item: RawInput, budget: "_Budget", account_id: UUID) -> RawInput:
         assert item.url is not None
         if self._running >= IN_ALL:
             raise GatewayError(
@@ -106,7 +109,10 @@ class Inputs:
         self._running += 1
         try:
             data = await self._fetch.fetch(
-                item.url, item.parameter, lambda size: budget.take(size, item.parameter)
+                item.url,
+                item.parameter,
+                lambda size: budget.take(size, item.parameter),
+                account_id,
             )
         finally:
             self._running -= 1
@@ -181,7 +187,7 @@ def _decoded(item: RawInput, budget: _Budget) -> RawInput:
     if not data:
         raise GatewayError(
             Reason.INVALID_INPUT,
-            f"`{item.parameter}` is not a valid data URL.",
+            f"`{item.parameter}` is not a valid data URL: write its bytes in base64.",
             parameter=item.parameter,
         )
     budget.inline(len(data), is_counted=False)
@@ -189,11 +195,16 @@ def _decoded(item: RawInput, budget: _Budget) -> RawInput:
 
 
 def _data_of(url: str) -> bytes | None:
-    """The bytes in a data URL (RFC 2397), base64 or percent-encoded; None if it is broken."""
+    """The bytes in a data URL (RFC 2397), base64 or percent-encoded.
+
+    None if it is broken, or escapes more than a file has reason to.
+    """
     preamble, comma, payload = url[5 : 5 + _LONGEST_PREAMBLE].partition(",")
     if not comma:
         return None
     payload = url[5 + len(preamble) + 1 :]
+    if payload.count("%") > _MOST_ESCAPES:
+        return None
     if not preamble.lower().rstrip().endswith(";base64"):
         return unquote_to_bytes(payload)
     try:

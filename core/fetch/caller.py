@@ -56,17 +56,18 @@ class CallerFetch:
         await self._guard.__aexit__()
 
     async def fetch(
-        self, url: Body[str], parameter: str, took: Callable[[int], None]
+        self, url: Body[str], parameter: str, took: Callable[[int], None], owner: object = None
     ) -> Body[bytes]:
         """The file at *url*.
 
-        *took* is told of bytes before they are kept, and may raise. Raises GatewayError
-        INVALID_INPUT, which names *parameter* and never the URL or its host.
+        *took* is told of bytes before they are kept, and may raise. *owner* gave the URL, and has a
+        share of what looks names up. Raises GatewayError INVALID_INPUT, which names *parameter* and
+        never the URL or its host.
         """
         data = bytearray()
         try:
             async with (
-                self._guard.open(url.reveal(), self._rules, self._limits) as answer,
+                self._guard.open(url.reveal(), self._rules, self._limits, owner=owner) as answer,
                 aclosing(answer.chunks()) as chunks,
             ):
                 async for chunk in chunks:

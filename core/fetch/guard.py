@@ -86,30 +86,38 @@ class Limits:
 class Guard:
     """Opens URLs. Leaving it frees the resolver.
 
-    *resolver* is what names are looked up with (the system's); its answers are checked all
-    the same. *tls* are the certificates to trust (the system's).
+    *resolver* is what names are looked up with (the system's, of which whoever gives names has a
+    share); its answers are checked all the same. *tls* are the certificates to trust (the
+    system's).
     """
 
     def __init__(
         self, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._resolver = resolver or SystemResolver()
+        self._resolver = resolver
+        self._system = SystemResolver()
         self._tls = tls
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._resolver.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     @asynccontextmanager
     async def open(
-        self, url: str, rules: Rules, limits: Limits, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        rules: Rules,
+        limits: Limits,
+        headers: Mapping[str, str] | None = None,
+        owner: object = None,
     ) -> AsyncIterator["Answer"]:
         """Get *url*; raises FetchError, here or while the answer is read.
 
         *headers* go to the origin of `rules.base` only, and never again once a redirect has
-        led elsewhere. Leaving it closes the connection at once.
+        led elsewhere. *owner* gave the URL. Leaving it closes the connection at once.
         """
         ends_at = asyncio.get_running_loop().time() + limits.total
         own = dict(headers or {})
@@ -117,7 +125,7 @@ class Guard:
         for _ in range(limits.redirects + 1):
             if origin(target) != rules.base:
                 own = {}
-            async with self._session(rules, target, own) as (session, gate):
+            async with self._session(rules, target, own, owner) as (session, gate):
                 answer = await _ask(session, gate, target, limits, ends_at)
                 try:
                     location = answer.location()
@@ -132,10 +140,10 @@ class Guard:
 
     @asynccontextmanager
     async def _session(
-        self, rules: Rules, target: URL, headers: Mapping[str, str]
+        self, rules: Rules, target: URL, headers: Mapping[str, str], owner: object = None
     ) -> AsyncIterator[tuple[aiohttp.ClientSession, "_Gate"]]:
         """A session for one request: what was allowed to one URL is never lent to another."""
-        gate = _Gate(self._resolver, rules, target)
+        gate = _Gate(self._resolver or self._system.of(owner), rules, target)
         sent: LooseHeaders = {**_HEADERS, **headers}
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(

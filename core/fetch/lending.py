@@ -16,10 +16,14 @@ from core.errors import Fault, Phase, UpstreamError
 from core.fetch.addresses import NotAllowedError, rules_for
 from core.fetch.guard import Guard
 from core.model import Channel
+from core.resolving import Names
 
 
 class Lender(Guard):
     """Lends a session for one call. Open it with `async with`."""
+
+    def __init__(self) -> None:
+        super().__init__(Names())
 
     @asynccontextmanager
     async def lend(

@@ -57,16 +57,18 @@ class Poster(Guard):
         headers: Mapping[str, str],
         networks: tuple[Network, ...] = (),
         limits: Limits = LIMITS,
+        owner: object = None,
     ) -> int:
         """The status of the answer, whatever it is; raises FetchError when there is none.
 
-        *networks* are allowed besides public addresses. The connection is closed afterwards.
+        *networks* are allowed besides public addresses. *owner* gave the URL, and has a share of
+        what looks names up. The connection is closed afterwards.
         """
         ends_at = asyncio.get_running_loop().time() + limits.total
         rules = Rules(networks=networks)
         target = allowed(partial(rules.target, url.reveal()))
         connect = aiohttp.ClientTimeout(connect=limits.connect, ceil_threshold=math.inf)
-        async with self._session(rules, target, headers) as (session, gate):
+        async with self._session(rules, target, headers, owner) as (session, gate):
             problem: Problem | None = None
             try:
                 async with asyncio.timeout_at(ends_at):

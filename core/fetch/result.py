@@ -12,6 +12,7 @@ from core.errors import Fault, Phase, UpstreamError
 from core.fetch.addresses import rules_for
 from core.fetch.guard import Answer, FetchError, Guard, Limits, Problem
 from core.model import Channel, Hosted
+from core.resolving import Names
 
 _FIRST_BYTE_SECONDS: Final = 30.0
 """A file that is there needs no longer, whatever the channel's calls may take."""
@@ -52,7 +53,7 @@ class ResultFetch:
     def __init__(
         self, *, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._guard = Guard(resolver, tls)
+        self._guard = Guard(resolver or Names(), tls)
 
     async def __aenter__(self) -> Self:
         return self

@@ -74,7 +74,6 @@ class Driver:
         for line in list(self._lines.values()):  # a late call may add one
             await line.connector.close()
         self._lines.clear()
-        await self._names.close()
 
     async def attempt(
         self,

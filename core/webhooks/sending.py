@@ -106,7 +106,9 @@ class Sender:
                 secrets, message_id(letter.id), int(letter.now.timestamp()), body
             )
             headers["content-type"] = "application/json"
-            return answered(await self._poster.post(url, body, headers, self._networks))
+            return answered(
+                await self._poster.post(url, body, headers, self._networks, owner=letter.account_id)
+            )
         except FetchError as failed:
             return Tried(fault=_FAULTS.get(failed.problem, Fault.REFUSED))
         except UnsealError:  # sealed under a server key that is gone, and may be restored

@@ -8,13 +8,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from accounts import directory as directories
 from accounts.directory import TRUST_SECONDS, KeyDirectory
 from accounts.keys import PUBLIC_BYTES, SECRET_BYTES, make_key
 from accounts.registry import NewKey, Registry
 from core.authentication import KeyAuthenticator, digest_of
 from core.errors import GatewayError, Reason
 from core.keyring import Keyring
-from storage.pool import StorageUnavailable
+from storage.pool import StorageUnavailable, open_pool
 
 KEYRING = Keyring((b"n" * 32, b"o" * 32))
 
@@ -146,3 +147,19 @@ async def test_an_expired_key_is_refused_by_the_clock_alone(pool):
     checked = KeyAuthenticator(KeyDirectory(pool), KEYRING, lambda: later)
     with pytest.raises(GatewayError):
         await checked.authenticate(key.render())
+
+
+async def test_a_database_that_falls_silent_keeps_a_key_waiting_for_a_moment_only(
+    pool, proxy, proxied_url, monkeypatch
+):
+    monkeypatch.setattr(directories, "ANSWER_SECONDS", 0.2)
+    key, _ = await new_key(pool)
+    async with open_pool(proxied_url) as other:
+        directory = KeyDirectory(other)
+        proxy.trouble = "freeze"
+        with pytest.raises(StorageUnavailable):
+            async with asyncio.timeout(10):
+                await directory.find(key.public_id)
+        proxy.trouble = "none"
+
+        assert await directory.find(key.public_id) is not None

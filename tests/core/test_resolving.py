@@ -1,6 +1,7 @@
 """Lookups of names: many at once, no more than may be, and none that outlives its process."""
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.resolving import THREADS, SystemResolver
+from core.resolving import SHARE, THREADS, Names, SystemResolver
 
 _SYSTEMS = socket.getaddrinfo
 _HUNG = """
@@ -95,9 +96,66 @@ async def test_who_leaves_keeps_the_place_until_the_lookup_has_ended(slow: Slow)
     assert slow.most == THREADS
 
 
+async def test_whose_names_are_slow_holds_up_no_other_owner(slow: Slow) -> None:
+    resolver = SystemResolver()
+
+    async def looked_up(owner: object, count: int) -> None:
+        names = [f"{number}.example" for number in range(count)]
+        await asyncio.gather(*(resolver.of(owner).resolve(name) for name in names))
+
+    greedy = asyncio.create_task(looked_up("greedy", 2 * THREADS))
+    await until_waiting(slow, SHARE)
+    greedy.cancel()
+    await asyncio.gather(greedy, return_exceptions=True)
+    again = asyncio.create_task(looked_up("greedy", THREADS))
+    others = [asyncio.create_task(looked_up(owner, 1)) for owner in range(3)]
+    await until_waiting(slow, SHARE + 3)
+    slow.answers.set()
+    await asyncio.gather(again, *others)
+
+    assert slow.most == SHARE + 3
+
+
+async def test_nothing_is_kept_of_owners_whose_lookups_have_ended(slow: Slow) -> None:
+    resolver = SystemResolver()
+    slow.answers.set()
+    for owner in range(3):
+        await resolver.of(owner).resolve("x.example")
+    async with asyncio.timeout(10):
+        while resolver._lookups._shares:  # a thread is just about to end
+            await asyncio.sleep(0.001)
+
+
 def test_a_lookup_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:
     run = subprocess.run(
         [sys.executable, "-c", _HUNG], capture_output=True, text=True, timeout=20, check=False
     )
 
     assert (run.returncode, run.stdout, run.stderr) == (0, "over\n", "")
+
+
+async def test_a_lookup_that_fails_when_everybody_has_left_is_reported_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    begun, fails = threading.Event(), threading.Event()
+
+    def fail(*_: Any, **__: Any) -> Any:
+        begun.set()
+        fails.wait(20)
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    names = Names()
+    waiting = asyncio.create_task(names.resolve("unknown.example"))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    fails.set()
+    while names._lookups._running:
+        await asyncio.sleep(0.001)
+    gc.collect()
+
+    assert reported == []

@@ -101,7 +101,7 @@ async def test_the_first_failure_ends_the_others():
     failure = GatewayError(Reason.INVALID_INPUT, "x", parameter="image[1]")
 
     class Half(Net):
-        async def fetch(self, url, parameter, took):
+        async def fetch(self, url, parameter, took, owner=None):
             if parameter == "image[1]":
                 raise failure
             return await super().fetch(url, parameter, took)
@@ -195,6 +195,8 @@ async def test_a_data_url_is_an_inline_file(url):
         "data:image/png;base64,AA\nAA",
         "data:image/png;base64,ÄÄÄÄ",
         "data:" + "x" * 200 + ",AAAA",
+        "data:image/png," + "%41" * 5000,
+        "data:image/png;base64," + "%41" * 5000,
     ],
 )
 async def test_a_broken_data_url_is_refused_by_name(url):

@@ -1,6 +1,8 @@
 """Hosted outputs, fetched from where a channel's provider keeps them."""
 
 import asyncio
+import socket
+import threading
 from contextlib import aclosing
 
 import pytest
@@ -208,3 +210,35 @@ async def test_a_reader_who_leaves_closes_the_connection(upstream):
         async with fetcher.open(hosted, channel(base_of(upstream))) as download:
             assert await anext(download.chunks) == b"half"
         await asyncio.wait_for(left.wait(), 10)
+
+
+async def test_a_host_that_is_not_found_holds_up_the_outputs_of_no_other(upstream, monkeypatch):
+    answers, asked, system = threading.Event(), [], socket.getaddrinfo
+
+    def find(host, port, *options, **more):
+        asked.append(host)
+        if host.startswith("slow"):
+            answers.wait(20)
+        return system("127.0.0.1", port, *options, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    upstream.plays(http(200, b"film", media_type="video/mp4"))
+    port = upstream.address.rpartition(":")[2]
+    hasty = Deadlines(connect=0.05, first_byte=2, idle=2, total=10)
+    slow = channel(f"http://slow.example:{port}", deadlines=hasty)
+    well = channel(f"http://well.example:{port}")
+    async with ResultFetch() as fetcher:
+
+        async def fetched(channel_):
+            opening = fetcher.open(Hosted(0, Body(f"{channel_.base_url}/f/1"), {}), channel_)
+            async with opening as download, aclosing(download.chunks) as chunks:
+                return b"".join([each async for each in chunks])
+
+        tries = [fetched(slow) for _ in range(40)]
+        failed = await asyncio.gather(*tries, return_exceptions=True)
+        async with asyncio.timeout(5):
+            assert await fetched(well) == b"film"
+    answers.set()
+
+    assert {type(each) for each in failed} == {UpstreamError}
+    assert asked == ["slow.example", "well.example"]

@@ -1,7 +1,8 @@
-"""Whoever serves connects without asking a thread about addresses of digits."""
+"""Whoever serves waits for no thread about addresses of digits, and for no name but its own."""
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -49,3 +50,46 @@ def test_names_are_looked_up_as_ever(loop):
     found = loop.run_until_complete(loop.getaddrinfo("localhost", 80, family=socket.AF_INET))
 
     assert {entry[4] for entry in found} == {("127.0.0.1", 80)}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The names that were looked up; those that begin with "slow" are found at the end."""
+    asked, answers, system = [], threading.Event(), socket.getaddrinfo
+
+    def find(host, port, *options, **more):
+        asked.append(host)
+        if str(host).startswith("slow"):
+            answers.wait(20)
+        return system("127.0.0.1", port, *options, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    yield asked
+    answers.set()
+
+
+def test_names_that_are_slow_to_find_hold_up_no_other(loop, asked):
+    async def found():
+        slow = [asyncio.ensure_future(loop.getaddrinfo(f"slow-{n}", 1)) for n in range(12)]
+        while len(asked) < len(slow):
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            ((*_, address),) = await loop.getaddrinfo("well", 5432)
+        for each in slow:
+            each.cancel()
+        return address
+
+    assert loop.run_until_complete(found()) == ("127.0.0.1", 5432)
+
+
+def test_who_asks_for_one_name_often_takes_one_thread(loop, asked):
+    async def count():
+        slow = [asyncio.ensure_future(loop.getaddrinfo("slow", 1)) for _ in range(50)]
+        while not asked:
+            await asyncio.sleep(0.001)
+        for each in slow:
+            each.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+    loop.run_until_complete(count())
+    assert asked == ["slow"]
