@@ -47,7 +47,7 @@ async def test_a_load_takes_a_path_for_each_key() -> None:
         load = Load(f"http://{HOST}:{found.port}", b"", ["k", "l"], 2, 0.2, paths, "GET")
         run = await by_python(load)
 
-    assert run.requests > 2
+    assert run.requests >= 2, "each key asked"
     assert run.errors == 0
 
 

@@ -32,11 +32,11 @@ async def test_who_reads_slowly_keeps_nobody_from_storing(bucket, monkeypatch):
 
 async def test_a_call_that_gets_no_connection_is_given_up(bucket, monkeypatch):
     monkeypatch.setattr(s3, "CONNECTIONS", 1)
-    monkeypatch.setattr(s3, "CALL_SECONDS", 0.5)
     async with S3Store(bucket) as store:
         await store.put("tasks/large.png", bytes(8 * MEBIBYTE))
         reader = store.read("tasks/large.png")
         await anext(reader)
+        monkeypatch.setattr(s3, "CALL_SECONDS", 0.5)
         with pytest.raises(BucketError) as caught:
             await store.put("tasks/next.png", b"stored")
         await reader.aclose()
