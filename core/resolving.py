@@ -69,7 +69,7 @@ class Lookups:
             try:
                 outcome = partial(found.set_result, look())
             except Exception as error:  # noqa: BLE001 - whoever waits raises it
-                outcome = partial(found.set_exception, error)
+                outcome = partial(found.set_exception, error.with_traceback(None))
             with suppress(RuntimeError):  # the loop is closed: nobody waits
                 loop.call_soon_threadsafe(settle, outcome)
 

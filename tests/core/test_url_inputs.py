@@ -206,6 +206,14 @@ async def test_a_broken_data_url_is_refused_by_name(url):
     assert (caught.value.reason, caught.value.parameter) == (Reason.INVALID_INPUT, "image[2]")
 
 
+async def test_base64_may_be_escaped_as_often_as_it_needs():
+    data = PNG + b"\xff" * 60_000  # whose base64 is all slashes
+    url = "data:image/png;base64," + quote(base64.b64encode(data).decode(), safe="")
+    made = await Inputs(Net()).fetched(order(by_url(url)), slot(), ONE)
+
+    assert made.inputs[0].data.reveal() == data
+
+
 async def test_data_urls_count_as_inline_files():
     big = RawInput(Role.IMAGE, Body(bytes(MAXIMUM_INLINE_BYTES)), "image")
     with pytest.raises(GatewayError) as caught:
