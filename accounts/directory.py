@@ -96,7 +96,10 @@ class KeyDirectory:
             task = asyncio.create_task(self._read(public_id))
             self._reading[public_id] = task
             task.add_done_callback(partial(self._was_read, public_id))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # whose error holds this frame, and that of whoever waits
 
     async def _read(self, public_id: str) -> KeyRow | None:
         """Read one row. One that is forgotten while it is being read is not kept."""

@@ -82,10 +82,7 @@ class Lookups:
 
 
 class SharedLookups:
-    """One lookup of a name at a time, whoever waits for it.
-
-    So no more threads are held up than there are names, of a configuration or a catalogue.
-    """
+    """One lookup of a name at a time: who asks again while it is slow takes no other thread."""
 
     def __init__(self) -> None:
         self._lookups = Lookups()
@@ -97,7 +94,10 @@ class SharedLookups:
         if task is None:
             task = self._running[key] = asyncio.create_task(self._lookups.run(look))
             task.add_done_callback(partial(self._ended, key))
-        return list(await asyncio.shield(task))
+        try:
+            return list(await asyncio.shield(task))
+        finally:
+            del task  # whose error holds this frame, and that of whoever waits
 
     def _ended(self, key: object, task: asyncio.Task[Found]) -> None:
         del self._running[key]

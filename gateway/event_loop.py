@@ -3,7 +3,8 @@
 uvloop has four threads for that and uses two of them: two names that are slow to find, of the
 service that checks for bots say, kept the database and the bucket from being connected to. It
 asked them about addresses of digits, too, since its own `sock_connect` does not give the type of
-the socket, without which it does not know them at once.
+the socket, without which it does not know them at once. What `create_connection` connects to by
+name it still looks up itself: here only mail by SMTP, beside which nobody waits there any more.
 """
 
 import socket

@@ -167,13 +167,18 @@ class S3Store:
     async def read(self, name: str, offset: int = 0, limit: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from *offset*, at most *limit* (0: to the end), in pieces ≤ 1 MiB.
 
-        Raises FileNotFoundError. Only so many are read at once; others wait for their turn.
+        Raises FileNotFoundError. Only so many are read at once; others wait for their turn,
+        and raise BucketError when that does not come.
         """
         if not is_name(name):
             raise FileNotFoundError
-        async with self._reading, aclosing(self._pieces(name, offset, limit)) as pieces:
-            async for piece in pieces:
-                yield piece
+        await self._turn()
+        try:
+            async with aclosing(self._pieces(name, offset, limit)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._reading.release()
 
     async def delete(self, name: str) -> bool:
         """Remove an object; False when there was none."""
@@ -202,6 +207,13 @@ class S3Store:
     async def _put_whole(self, name: str, data: io.BytesIO) -> None:
         data.seek(0)
         await self._call("put_object", Key=self._key(name), Body=data, ContentType=_type_of(name))
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._reading.acquire()
+        except TimeoutError:
+            raise BucketError("get_object", "TimeoutError") from None
 
     async def _pieces(self, name: str, offset: int, limit: int) -> AsyncGenerator[bytes, None]:
         last = str(offset + limit - 1) if limit else ""

@@ -1,6 +1,7 @@
 """Files by their link: outputs and archives from the store, and inputs from memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -67,8 +68,10 @@ class Assets:
         if request.offset == asset.size_bytes:
             return
         try:
-            async for data in self.store.read(request.path, request.offset, request.limit):
-                yield pb.ReadAssetResponse(data=data)
+            reading = self.store.read(request.path, request.offset, request.limit)
+            async with aclosing(reading) as pieces:
+                async for data in pieces:
+                    yield pb.ReadAssetResponse(data=data)
         except FileNotFoundError:
             raise GatewayError(Reason.ASSET_NOT_FOUND, "The output was deleted.") from None
 

@@ -1,7 +1,7 @@
 """GenerationService: protobuf on one side, the engine on the other, nothing between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from time import monotonic
@@ -164,20 +164,22 @@ class GenerationService:
                 await context.write(message)
             return True
         try:
-            async for message in self._stored(seq, event.asset, response):
-                await context.write(message)
+            async with aclosing(self._stored(seq, event.asset, response)) as messages:
+                async for message in messages:
+                    await context.write(message)
         except FileNotFoundError:
             failed = pb.Failed(status=to_status(_not_retained()))
             await context.write(response(event=pb.GenerationEvent(seq=seq, failed=failed)))
             return False
         return True
 
-    async def _stored(self, seq: int, asset: Asset, response: type[R]) -> AsyncIterator[R]:
+    async def _stored(self, seq: int, asset: Asset, response: type[R]) -> AsyncGenerator[R, None]:
         offset = 0
-        async for data in self._assets.store.read(asset.name):
-            for message in self._convert.output(seq, asset, offset, data, response):
-                yield message
-            offset += len(data)
+        async with aclosing(self._assets.store.read(asset.name)) as pieces:
+            async for data in pieces:
+                for message in self._convert.output(seq, asset, offset, data, response):
+                    yield message
+                offset += len(data)
 
     async def CreateGeneration(
         self, request: pb.CreateGenerationRequest, context: Context

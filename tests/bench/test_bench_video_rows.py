@@ -44,10 +44,10 @@ def test_the_bodies_are_json_of_one_video() -> None:
 async def test_a_load_takes_a_path_for_each_key() -> None:
     async with asyncio.timeout(10), Upstream() as found:
         paths = (TASKS, f"{TASKS}/1")
-        load = Load(f"http://{HOST}:{found.port}", b"", ["k", "l"], 2, 0.2, paths, "GET")
+        load = Load(f"http://{HOST}:{found.port}", b"", ["k", "l"], 2, 1.0, paths, "GET")
         run = await by_python(load)
 
-    assert run.requests >= 2, "each key asked"
+    assert run.requests > 2
     assert run.errors == 0
 
 

@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp.abc import AbstractResolver
 
 from core.resolving import SHARE, THREADS, Names, SystemResolver
 
@@ -149,13 +151,41 @@ async def test_a_lookup_that_fails_when_everybody_has_left_is_reported_by_nobody
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     names = Names()
     waiting = asyncio.create_task(names.resolve("unknown.example"))
-    while not begun.is_set():
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     fails.set()
-    while names._lookups._running:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while names._lookups._running:
+            await asyncio.sleep(0.001)
     gc.collect()
 
     assert reported == []
+
+
+async def test_a_lookup_that_fails_keeps_nothing_of_who_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    class Request:
+        """What a caller holds."""
+
+    async def ask(resolver: AbstractResolver) -> "weakref.ref[Request]":
+        request = Request()
+        with pytest.raises(OSError):
+            await resolver.resolve("unknown.example")
+        return weakref.ref(request)
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    gc.disable()
+    try:
+        kept = [await ask(resolver) for resolver in (Names(), SystemResolver())]
+        async with asyncio.timeout(10):
+            while any(request() is not None for request in kept):
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()

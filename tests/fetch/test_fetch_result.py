@@ -236,9 +236,11 @@ async def test_a_host_that_is_not_found_holds_up_the_outputs_of_no_other(upstrea
 
         tries = [fetched(slow) for _ in range(40)]
         failed = await asyncio.gather(*tries, return_exceptions=True)
-        async with asyncio.timeout(5):
-            assert await fetched(well) == b"film"
-    answers.set()
+        try:
+            async with asyncio.timeout(5):
+                assert await fetched(well) == b"film"
+        finally:
+            answers.set()
 
     assert {type(each) for each in failed} == {UpstreamError}
     assert asked == ["slow.example", "well.example"]

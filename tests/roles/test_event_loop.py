@@ -53,9 +53,17 @@ def test_names_are_looked_up_as_ever(loop):
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """The names that were looked up; those that begin with "slow" are found at the end."""
-    asked, answers, system = [], threading.Event(), socket.getaddrinfo
+def answers():
+    """Set, when names that begin with "slow" are to be found."""
+    answers = threading.Event()
+    yield answers
+    answers.set()
+
+
+@pytest.fixture
+def asked(monkeypatch, answers):
+    """The names that were looked up."""
+    asked, system = [], socket.getaddrinfo
 
     def find(host, port, *options, **more):
         asked.append(host)
@@ -64,32 +72,31 @@ def asked(monkeypatch):
         return system("127.0.0.1", port, *options, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", find)
-    yield asked
-    answers.set()
+    return asked
 
 
-def test_names_that_are_slow_to_find_hold_up_no_other(loop, asked):
+def test_names_that_are_slow_to_find_hold_up_no_other(loop, asked, answers):
     async def found():
         slow = [asyncio.ensure_future(loop.getaddrinfo(f"slow-{n}", 1)) for n in range(12)]
-        while len(asked) < len(slow):
-            await asyncio.sleep(0.001)
         async with asyncio.timeout(10):
+            while len(asked) < len(slow):
+                await asyncio.sleep(0.001)
             ((*_, address),) = await loop.getaddrinfo("well", 5432)
-        for each in slow:
-            each.cancel()
+        answers.set()
+        await asyncio.gather(*slow)
         return address
 
     assert loop.run_until_complete(found()) == ("127.0.0.1", 5432)
 
 
-def test_who_asks_for_one_name_often_takes_one_thread(loop, asked):
+def test_who_asks_for_one_name_often_takes_one_thread(loop, asked, answers):
     async def count():
         slow = [asyncio.ensure_future(loop.getaddrinfo("slow", 1)) for _ in range(50)]
-        while not asked:
-            await asyncio.sleep(0.001)
-        for each in slow:
-            each.cancel()
-        await asyncio.gather(*slow, return_exceptions=True)
+        async with asyncio.timeout(10):
+            while not asked:
+                await asyncio.sleep(0.001)
+        answers.set()
+        await asyncio.gather(*slow)
 
     loop.run_until_complete(count())
     assert asked == ["slow"]

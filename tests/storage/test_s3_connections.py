@@ -42,3 +42,19 @@ async def test_a_call_that_gets_no_connection_is_given_up(bucket, monkeypatch):
         await reader.aclose()
 
     assert caught.value.code == "TimeoutError"
+
+
+async def test_a_reader_whose_turn_does_not_come_is_told(bucket, monkeypatch):
+    monkeypatch.setattr(s3, "READS", 1)
+    async with S3Store(bucket) as store:
+        await store.put("tasks/large.png", bytes(8 * MEBIBYTE))
+        reader = store.read("tasks/large.png")
+        await anext(reader)
+        monkeypatch.setattr(s3, "CALL_SECONDS", 0.5)
+        with pytest.raises(BucketError) as caught:
+            await anext(store.read("tasks/large.png"))
+        await reader.aclose()
+        monkeypatch.undo()
+
+        assert await anext(store.read("tasks/large.png"))
+    assert caught.value.code == "TimeoutError"
